@@ -41,11 +41,8 @@ from gristmill.runs.retraining_record import (
     LostRows,
     incomparable_error,
 )
-from gristmill.scores import FILE
-from gristmill.scores import MODEL
-from gristmill.scores import Scores
-from gristmill.util.table_io import read_document
-from gristmill.util.table_io import read_table
+from gristmill.scores import FILE, MODEL, Scores
+from gristmill.util.table_io import read_document, read_table
 
 Values = npt.NDArray[np.float64]
 _COMPARED = [CONTENT, "label", "part"]  # columns of classified examples whose change counts

@@ -20,9 +20,7 @@ from gristmill.domains.generation.serving import Sampling, Writer
 from gristmill.domains.generation.settings import Evaluate
 from gristmill.domains.text.tokens import UNKNOWN, TokenIds
 from gristmill.errors import RequestError
-from gristmill.scores import FILE
-from gristmill.scores import MODEL
-from gristmill.scores import ByPart
+from gristmill.scores import FILE, MODEL
 from gristmill.training import saved_network
 from gristmill.training.layer_table import layer_table
 from gristmill.util.table_io import write_document, write_table

@@ -29,7 +29,7 @@ from gristmill.training.lookup_tables import (
     constant,
     first_at_least,
     frozen_table,
-    places,
+    row_and_step_indices,
     positions_of,
 )
 
@@ -158,6 +158,6 @@ def _interpolate(
     at = ops.minimum(at, len(grams.keys) - 1)
     token = ops.where(follows, ops.cast(ops.take(keys, at) % vocabulary, "int32"), 0)
     share = ops.where(follows, frozen_table(grams.shares[:, np.newaxis], f"shares_{order}")(at)[..., 0], 0.0)
-    row, step = (index[..., None] * ops.ones_like(token) for index in places(token[..., 0]))
+    row, step = (index[..., None] * ops.ones_like(token) for index in row_and_step_indices(token[..., 0]))
     weight = frozen_table(np.append(grams.weights, 1.0)[:, np.newaxis], f"weights_{order}")(context)
     return ops.scatter_update(weight * probabilities, ops.stack([row, step, token], axis=-1), share, reduction="add")

@@ -27,8 +27,8 @@ from gristmill.domains.text.models.majority import Majority
 from gristmill.domains.text.projector import EmbeddingTable
 from gristmill.domains.text.settings import Evaluate
 from gristmill.domains.text.text_classifier import TextClassifier
-from gristmill.scores import MODEL
 from gristmill.domains.text.tokens import SPECIAL
+from gristmill.scores import MODEL
 from gristmill.settings.stage import Stage
 from gristmill.training.layer_table import layer_table
 from gristmill.util.table_io import write_table

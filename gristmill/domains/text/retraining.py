@@ -9,9 +9,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from gristmill.domains.common.classification.predictions import Probabilities
+from gristmill.domains.common.retraining import ClassifierRetraining, IngestedExamples
 from gristmill.domains.text.tokens import UNKNOWN
-from gristmill.domains.common.retraining import ClassifierRetraining
-from gristmill.domains.common.retraining import IngestedExamples
 from gristmill.export import bundle
 from gristmill.retraining.example_drift import share_drift
 from gristmill.runs.retraining_record import Folders, InputDrift

@@ -19,6 +19,7 @@ def cut(folders: Folders, out: Folders, limit: int | None = None) -> None:
 
     If `limit` is None, there are as many windows as a network without a hidden layer can fit exactly.
     """
+    # Choose the windows.
     data = dataset.read(folders["preprocess"])
     layout, history, horizon = data.layout, data.layout.history, data.layout.horizon
     starts = data.complete_origins("train")
@@ -26,10 +27,11 @@ def cut(folders: Folders, out: Folders, limit: int | None = None) -> None:
     if limit is None:
         window = normalised(ops.convert_to_tensor(scaled(data.histories(starts), layout)), layout)
         starts = starts[affinely_independent_rows(np.asarray(Shape.of(layout).lags(window)))]
+
+    # Lay them out one after the other, all of them training set.
     rows = (starts[:, np.newaxis] + np.arange(-history, horizon)).ravel()
     begins = np.arange(len(starts)) * (history + horizon)
     ends = begins + history + horizon
-    parts = np.column_stack([begins + history, ends, ends, ends, ends, ends])  # validation and test set are empty
     windows = replace(
         data,
         ids=[str(start) for start in starts],
@@ -37,6 +39,6 @@ def cut(folders: Folders, out: Folders, limit: int | None = None) -> None:
         values=data.values[rows],
         filled=data.filled[rows],
         bounds=np.column_stack([begins, ends]),
-        parts=parts.reshape(-1, 3, 2),
+        parts=dataset.parts_between(begins + history, ends, ends, ends),
     )
     dataset.write(windows, out["preprocess"])

@@ -13,7 +13,6 @@ import pandas as pd
 
 from gristmill.data_schema.checks import check_violations, column_violations, frequency_violations
 from gristmill.domains.timeseries.data.cleaning import (
-    Columns,
     Integers,
     Observations,
     clean,
@@ -68,6 +67,7 @@ def _ingest(
     source: Quarantine, ingest: Ingest, out: Path, paths: tuple[Path, ...], schema: Schema | None
 ) -> dict[str, int]:
     """Write the series of the usable rows, and return their counts."""
+    # Read the rows, and check them against the schema.
     names = [*ingest.target, *ingest.inputs, *ingest.known]
     rows = source.read(paths, [*ingest.time, *ingest.series], names)
     of_columns = list(column_violations(rows.frame, schema.columns, rows.where)) if schema else []
@@ -76,23 +76,15 @@ def _ingest(
     frequency = by_series.frequency(ingest)
     if schema:
         check_violations([*of_columns, *frequency_violations(frequency, schema.frequency)], schema)
+
+    # Write the series, and a summary of them.
     counts, missing, (first, last) = _write_series(by_series, frequency, ingest, out)
     counts |= source.counts
-    summary = {
-        "targets": ingest.target,
-        "inputs": ingest.inputs,
-        "known": ingest.known,
-        "frequency": frequency,
-        "series": len(by_series.ids),
-        "first": str(first),
-        "last": str(last),
-        "counts": counts,
-        "missing": missing,
-    }
+    summary: dict[str, Any] = {"targets": ingest.target, "inputs": ingest.inputs, "known": ingest.known}
+    summary |= {"frequency": frequency, "series": len(by_series.rows.ids), "first": str(first), "last": str(last)}
     del by_series
-    series = out / "series.parquet"
-    statistics = {name: _statistics(read_arrays(series, [name])[name]) for name in names}
-    write_document(out / "summary.json", summary | {"statistics": statistics})
+    statistics = {name: _statistics(read_arrays(out / "series.parquet", [name])[name]) for name in names}
+    write_document(out / "summary.json", summary | {"counts": counts, "missing": missing, "statistics": statistics})
     return counts
 
 
@@ -103,22 +95,25 @@ def _write_series(
 
     Return counts that are not zero, the missing values of each column, and the first and the last time.
     """
-    names, counts, ends = [*ingest.target, *ingest.inputs, *ingest.known], Counter[str](), []
-    missing = dict.fromkeys(names, 0)
+    names = [*ingest.target, *ingest.inputs, *ingest.known]
+    counts, missing, ends = Counter[str](), Counter[str](), []
     with table_writer(out / "series.parquet") as write, table_writer(out / "future.parquet") as write_future:
         for block in rows.blocks:
+            # Order the rows, place them on the grid, and fill the gaps.
             ordered, repairs = rows.ordered(block, ingest)
             gridded = _gridded(ordered, frequency, ingest, rows.source)
             cleaned = clean(gridded, ingest, frequency, rows.source.name)
-            missing = {name: count + cleaned.missing[name] for name, count in missing.items()}
+
+            # Write and count them.
             series, future = cleaned.series, cleaned.future
+            missing.update(cleaned.missing)
             write(_table(series, names).assign(filled=cleaned.filled))
             if ingest.known:
                 write_future(_table(future, ingest.known))
             ends += [series.times.min(), series.times.max()]
             counts.update(
                 rows=len(series.times),
-                series=len(series.ids) if len(rows.ids) > 1 else 0,
+                series=len(series.ids) if series.several else 0,
                 filled=int(cleaned.filled.sum()),
                 dropped=cleaned.dropped,
                 empty_at_the_ends=cleaned.empty,
@@ -165,10 +160,7 @@ class RowsBySeries:
     """
 
     source: Rows  # without columns; it knows the place of each row
-    ids: pd.Index  # (series,) names, sorted
-    series: npt.NDArray[np.int32]  # (rows,) number of each row's series
-    times: pd.Index  # (rows,)
-    columns: Columns  # (rows,) each
+    rows: Observations  # in the order of the source
     converted: int  # times that were converted to UTC
 
     @classmethod
@@ -185,12 +177,13 @@ class RowsBySeries:
             times, more = to_utc(times, ingest.timezone, ingest.frequency, numbers, rows)
             converted += more
         columns = {name: rows.frame[name].to_numpy(np.float64) for name in names}
-        return cls(replace(rows, frame=rows.frame[[]]), ids, numbers, times, columns, converted)
+        observations = Observations(ids, numbers, times, columns, several=len(ids) > 1)
+        return cls(replace(rows, frame=rows.frame[[]]), observations, converted)
 
     @cached_property
     def sizes(self) -> Integers:
         """Number of rows of each series, (series,)."""
-        return np.bincount(self.series, minlength=len(self.ids))
+        return np.bincount(self.rows.series, minlength=len(self.rows.ids))
 
     @cached_property
     def blocks(self) -> list[slice]:
@@ -200,17 +193,16 @@ class RowsBySeries:
     @cached_property
     def _order(self) -> Integers | None:
         """Positions of all rows, series by series; None if the source has them in this order."""
-        ascending = bool((self.series[1:] >= self.series[:-1]).all())
-        return None if ascending else np.argsort(self.series, kind="stable")
+        series = self.rows.series
+        return None if (series[1:] >= series[:-1]).all() else np.argsort(series, kind="stable")
 
     def ordered(self, block: slice, ingest: Ingest) -> tuple[Observations, dict[str, int]]:
         """Return the rows of some series in order, one for each time of a series, and counts of repairs."""
         begin, end = int(self.sizes[: block.start].sum()), int(self.sizes[: block.stop].sum())
         positions = np.arange(begin, end) if self._order is None else self._order[begin:end]
-        columns = {name: values[positions] for name, values in self.columns.items()}
-        series = self.series[positions].astype(np.int64) - block.start
-        rows, late = in_order(self.times[positions], series, self.ids[block], columns)
-        rows = replace(rows, positions=positions[rows.positions], several=len(self.ids) > 1)
+        rows = self.rows.at(positions)
+        series = rows.series.astype(np.int64) - block.start
+        rows, late = in_order(replace(rows, ids=rows.ids[block], series=series, positions=positions))
         single = without_duplicates(rows, ingest.duplicates, self.source)
         return single, {"duplicates": len(rows.times) - len(single.times), "out_of_order": late}
 

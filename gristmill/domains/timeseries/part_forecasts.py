@@ -16,7 +16,7 @@ from gristmill.domains.common.candidates import CandidateArtifacts, fit_baseline
 from gristmill.domains.common.ensemble_weights import weighted_average
 from gristmill.domains.timeseries.data.dataset import Prepared
 from gristmill.domains.timeseries.data.windows import Origins
-from gristmill.domains.timeseries.fits.ensemble import honest_forecast
+from gristmill.domains.timeseries.fits.ensemble import held_out_forecast
 from gristmill.domains.timeseries.forecasts import (
     VALIDATION,
     Array,
@@ -88,7 +88,7 @@ def forecasts_of(
     others: dict[str, Make] = {}
     for name, candidate in candidates.items():
         if held_out:
-            others[name] = _ready_made(honest_forecast(candidate.train, data))
+            others[name] = _ready_made(held_out_forecast(candidate.train, data))
         else:
             made_by = saved_network.read(candidate.train)
             others[name] = _by(made_by, data, starts)
@@ -100,7 +100,7 @@ def forecasts_of(
     return PartForecasts(
         data,
         starts,
-        _ready_made(honest_forecast(train, data)) if fitted_later else _by(network, data, starts),
+        _ready_made(held_out_forecast(train, data)) if fitted_later else _by(network, data, starts),
         others,
         weights={member["name"]: member["weight"] for member in selection["members"]},
         levels=None if fitted_later else read_document(train / "training.json")["quantiles"],

@@ -9,7 +9,15 @@ import numpy.typing as npt
 import pandas as pd
 
 from gristmill.domains.timeseries.data import dataset, grid, known_features
-from gristmill.domains.timeseries.data.dataset import PARTS, Layout, PartRange, Prepared, fit_scale, inside
+from gristmill.domains.timeseries.data.dataset import (
+    PARTS,
+    Layout,
+    PartRange,
+    Prepared,
+    fit_scale,
+    inside,
+    parts_between,
+)
 from gristmill.domains.timeseries.data.split import min_before_block, min_past, split_all, split_each
 from gristmill.domains.timeseries.patterns.seasonality import find_season
 from gristmill.domains.timeseries.settings import Preprocess
@@ -25,6 +33,7 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
         DataError: the series are too short for the configured parts and windows, or constant.
         RequestError: calendar features are configured for numbered observations.
     """
+    # 1. Read the series.
     summary = read_document(ingest / "summary.json")
     table, ids, lengths = read_series(ingest, summary)
     if preprocess.horizon >= lengths.max():
@@ -32,40 +41,47 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
             f"preprocess.horizon is {preprocess.horizon}, but the longest series has {lengths.max()} observations. "
             "Set a shorter horizon."
         )
-    channels, known = [*summary["targets"], *summary["inputs"]], known_ahead(table, summary, preprocess)
+
+    # 2. Split them, and add what is known ahead.
+    known = known_ahead(table, summary, preprocess)
     known_names = list(known.columns)
     past = min_past(preprocess, bool(known_names))
     if preprocess.split == "per_series":
         bounds, parts = split_each(lengths, preprocess, past or preprocess.history)
     else:
         bounds, parts = split_all(table["ds"], lengths, preprocess)
-    values = np.column_stack([table[channels].to_numpy(), shifted(known.to_numpy(), bounds, preprocess.horizon)])
+    channels = table[[*summary["targets"], *summary["inputs"]]].to_numpy()
+    values = np.column_stack([channels, shifted(known.to_numpy(), bounds, preprocess.horizon)])
     times, filled = pd.Index(table["ds"]), table["filled"].to_numpy()
     if not summary["known"]:  # values of known columns change after the end without changing the series
         write_table(out / dataset.AFTER_THE_END, after_the_end(times, bounds[0, 1], summary, preprocess))
-    del table, known  # values and times are enough
+    del table, known, channels  # values and times are enough
+
+    # 3. Fit the scale and the season on the training set.
     trained = values[inside(len(values), parts[:, 0])]
     check_targets(trained, summary["targets"])
     mean, deviation = fit_scale(trained, preprocess.scale)
     del trained
-    layout = Layout(
-        **{name: summary[name] for name in ("targets", "inputs", "frequency")},
-        **preprocess.model_dump(include={"history", "horizon", "stride", "scale", "normalise", "residual", "split"}),
-        known=known_names,
-        mean=mean,
-        deviation=deviation,
-        past=past,
-    )
+    own = {name: summary[name] for name in ("targets", "inputs", "frequency")}
+    own |= preprocess.model_dump(include={"history", "horizon", "stride", "scale", "normalise", "residual", "split"})
+    layout = Layout(**own, known=known_names, mean=mean, deviation=deviation, past=past)
     prepared = Prepared(ids, times, values.astype(np.float32), filled, bounds, parts, layout)
-    prepared = with_season(prepared, preprocess.season)
+    _, longest = prepared.longest_training_series()
+    season = find_season(longest) if preprocess.season is None else preprocess.season
+    prepared = replace(prepared, layout=replace(layout, season=season if season and season > 1 else None))
     if preprocess.split == "per_series" and preprocess.validation:
         prepared = with_room_for_validation(prepared)
-    counts = {part: len(prepared.origins(part)) for part in PARTS}
-    check_lengths(prepared, counts)
+
+    # 4. Check and write them; count the windows, and the series that are too short for a part of their own.
+    windows = {part: len(prepared.origins(part)) for part in PARTS}
+    check_lengths(prepared, windows)
     dataset.write(prepared, out)
-    return {f"{part}_windows": count for part, count in counts.items()} | {
-        name: count for name, count in _short_series(prepared, preprocess) if count
-    }
+    counts = {f"{part}_windows": count for part, count in windows.items()}
+    if preprocess.split != "time":
+        for part in ("test", "validation") if preprocess.validation else ("test",):
+            if short := int((np.diff(prepared.part(part)) == 0).sum()):
+                counts[f"series_without_{part}"] = short
+    return counts
 
 
 def read_series(ingest: Path, summary: dict[str, Any]) -> tuple[pd.DataFrame, list[str], npt.NDArray[np.int64]]:
@@ -84,31 +100,15 @@ def with_room_for_validation(data: Prepared) -> Prepared:
     Raises:
         DataError: no series has room for one.
     """
-    parts, least = data.parts.copy(), min_before_block(data.layout.season)
-    before = parts[:, 1, 0] - parts[:, 0, 0]
-    short = (before < least) | (parts[:, 1, 0] == parts[:, 1, 1])
+    minimum = min_before_block(data.layout.season)
+    first, begin, end = data.bounds[:, 0], *data.part("validation").T
+    short = (begin - first < minimum) | (begin == end)
     if short.all():
         raise DataError(
             f"no series has room for a validation set of at least preprocess.horizon, {data.layout.horizon}, and "
-            f"{least} observations before it. Set another preprocess.validation, or 0."
+            f"{minimum} observations before it. Set another preprocess.validation, or 0."
         )
-    parts[short, 0, 1] = parts[short, 1, 0] = parts[short, 1, 1]
-    return data.cut_at(parts)
-
-
-def _short_series(data: Prepared, settings: Preprocess) -> list[tuple[str, int]]:
-    """Return how many series are too short for a part, if each is split on its own."""
-    if settings.split == "time":
-        return []
-    wanted = ["test", *(["validation"] if settings.validation else [])]
-    return [(f"series_without_{part}", int((np.diff(data.part(part)) == 0).sum())) for part in wanted]
-
-
-def with_season(data: Prepared, season: int | None) -> Prepared:
-    """Return series whose layout has the season of the settings, or the one found in the longest training set."""
-    if season is None:
-        season = find_season(data.longest_training_series()[1])
-    return replace(data, layout=replace(data.layout, season=season if season and season > 1 else None))
+    return data.cut_at(parts_between(first, np.where(short, end, begin), end, data.bounds[:, 1]))
 
 
 def known_ahead(
@@ -126,10 +126,9 @@ def known_ahead(
 
 def after_the_end(times: pd.Index, end: int, summary: dict[str, Any], settings: Preprocess) -> pd.DataFrame:
     """Return the times of the horizon after the first series, which ends at a position, and their calendar features."""
-    after = pd.DataFrame({"ds": grid.after(times[end - 1], settings.horizon, summary["frequency"])})
-    features = known_features.features(pd.Index(after["ds"]), settings, times.min(), summary["frequency"])
-    after[list(map(str, features))] = features.to_numpy()
-    return after
+    after = grid.after(times[end - 1], settings.horizon, summary["frequency"])
+    features = known_features.features(after, settings, times.min(), summary["frequency"])
+    return features.rename_axis("ds").reset_index()
 
 
 def shifted(known: npt.NDArray[np.float64], bounds: PartRange, horizon: int) -> npt.NDArray[np.float64]:
@@ -149,7 +148,8 @@ def check_targets(train: npt.NDArray[np.float64], targets: list[str]) -> None:
                 f"all {len(values)} values of {name!r} in the training set are {format_number(values[0], 6)}: there "
                 "is nothing to learn. Check the target column."
             )
-        step, deviation = np.spacing(np.float32(np.abs(values).max())), values.std()
+        step = np.spacing(np.float32(np.abs(values).max()))
+        deviation = values.std()
         if deviation < 1000 * step:
             raise DataError(
                 f"the values of {name!r} vary by {format_number(deviation, 6)} around "

@@ -11,7 +11,8 @@ from gristmill.util.table_io import read_document, read_table
 
 def propose(folder: Path, ingest: Ingest) -> SchemaProposal:
     """Return proposed rules for the frequency and each column, from the folder and the settings of ingest."""
-    summary, series = read_document(folder / "summary.json"), read_table(folder / "series.parquet")
+    summary = read_document(folder / "summary.json")
+    series = read_table(folder / "series.parquet")
     counts = summary["counts"]
     holes = sum(counts.get(name, 0) for name in ("filled", "dropped", "empty_at_the_ends"))
     share = holes / (holes + len(series) - counts.get("filled", 0))

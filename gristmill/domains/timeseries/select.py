@@ -12,7 +12,7 @@ from gristmill.domains.common.ensemble_weights import Loss, weighted_average
 from gristmill.domains.common.selection import Call, choose
 from gristmill.domains.timeseries.data import dataset
 from gristmill.domains.timeseries.data.dataset import Prepared
-from gristmill.domains.timeseries.fits.ensemble import average, honest_forecast
+from gristmill.domains.timeseries.fits.ensemble import average, held_out_forecast
 from gristmill.domains.timeseries.forecasts import VALIDATION, Array, Forecasts, by_network, write_forecast
 from gristmill.domains.timeseries.patterns.sparse_demand import is_sparse
 from gristmill.domains.timeseries.scores.backtest_scores import Block, read_blocks
@@ -55,7 +55,7 @@ def select(
     elif validated or not usable:
         starts = data.origins("validation")
         on, items = "validation", [(data, "validation", Forecasts(starts, data.targets(starts).astype(np.float64)))]
-        forecasts = {name: honest_forecast(one.train, data) for name, one in usable.items()}
+        forecasts = {name: held_out_forecast(one.train, data) for name, one in usable.items()}
     else:
         raise RequestError(
             'model.kind = "auto" chooses on a backtest or a validation set. Set backtest.windows or '
@@ -78,7 +78,7 @@ def select(
     members = [(saved_network.read(candidates[name].train), weight) for name, weight in selection.weights.items()]
     counts = write_trained(average(members, data.layout), TrainingHistory(), out, quantiles=None)
     if validated:
-        honest = {name: honest_forecast(candidates[name].train, data) for name in selection.weights}
+        honest = {name: held_out_forecast(candidates[name].train, data) for name in selection.weights}
         write_forecast(weighted_average(honest, selection.weights), out / VALIDATION)
     selection.write(candidates, out)
     return counts | {"candidates": len(candidates), "members": len(members)}

@@ -112,13 +112,10 @@ class Backtest(Settings):
 Baseline = Annotated[
     Naive | SeasonalNaive | Drift | MovingAverage | Differencing | Ets | Autoregression, Field(discriminator="kind")
 ]
-_NamedBaseline = Annotated[
-    Baseline,
-    BeforeValidator(
-        lambda given: {"kind": given} if isinstance(given, str) else given, json_schema_input_type=str | Baseline
-    ),
-]
-Baselines = Annotated[tuple[_NamedBaseline, ...], Field(strict=False)]
+_by_name = BeforeValidator(
+    lambda value: {"kind": value} if isinstance(value, str) else value, json_schema_input_type=str | Baseline
+)
+Baselines = Annotated[tuple[Annotated[Baseline, _by_name], ...], Field(strict=False)]
 BASELINES = (
     Naive(kind="naive"),
     SeasonalNaive(kind="seasonal_naive"),
@@ -151,12 +148,13 @@ class Evaluate(Settings):
         return baselines if BASELINES[0] in baselines else (BASELINES[0], *baselines)
 
 
+Formats = Annotated[tuple[Literal["saved_model", "keras"], ...], Field(strict=False, min_length=1)]
+
+
 class Export(Settings):
     """Formats of the exported model."""
 
-    formats: Annotated[  # formats to write; each is verified
-        tuple[Literal["saved_model", "keras"], ...], Field(strict=False, min_length=1)
-    ] = ("saved_model", "keras")
+    formats: Formats = ("saved_model", "keras")  # formats to write; each is verified
     tolerance: PositiveFloat = 1e-4  # maximum parity difference, in standard deviations of the training set
     refit: bool = False  # retrain on all data with the tested settings, and export that network
 

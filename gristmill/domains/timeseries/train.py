@@ -12,7 +12,7 @@ from gristmill.domains.timeseries.data.dataset import Layout, Prepared
 from gristmill.domains.timeseries.data.feed import WindowFeed
 from gristmill.domains.timeseries.data.view import check_complete, view
 from gristmill.domains.timeseries.fits.model_shape import Shape
-from gristmill.domains.timeseries.fits.normalisation import around, standardised
+from gristmill.domains.timeseries.fits.normalisation import in_raw_units, standardised
 from gristmill.domains.timeseries.forecasts import VALIDATION, by_network, write_forecast
 from gristmill.domains.timeseries.settings import Train
 from gristmill.errors import RequestError
@@ -66,30 +66,32 @@ def fit_forecaster(
 
     With `until` training ends after that epoch. The other arguments and errors are those of `train`.
     """
+    # A model in closed form fits itself.
     data = view(model, data)
     check_compatible(model, settings, data)
     if isinstance(model, ClosedForm):
         keras.backend.clear_session()  # names of layers must not depend on other work of this process
         return model.fit(data), TrainingHistory()
     check_complete(data)
+
+    # Build the network with normalisation, train it, and wrap it in raw units.
     core = seeded(lambda: build(model, files, settings, data.layout), settings.seed)
     sequence = settings.targets == "sequence"
     network = standardised(core, data.layout, _levels(settings), sequence)
     feed = WindowFeed(data, settings)
     loss = pinball(settings.quantiles) if settings.loss == "quantile" else settings.loss
     history = fit(network, feed, feed.validation(), settings, loss, scratch, on_epoch, logs, until)
-    return around(network, data.layout, sequence, getattr(model, "history", None)), history
+    return in_raw_units(network, data.layout, sequence, getattr(model, "history", None)), history
 
 
 def build(model: Model, files: Sequence[Path], settings: Train, layout: Layout) -> keras.Model:
     """Return the network of the model itself, (batch, history, columns) to (batch, [history,] outputs)."""
     shape = Shape.of(layout, _levels(settings), settings.targets == "sequence")
     steps = (None, shape.history)
+    inputs = [(step, shape.columns) for step in steps]
     outputs = [(step, shape.outputs) for step in steps] if shape.sequence else [(shape.outputs,)]
     network = build_network(model, files, shape)
-    return check_network_shape(
-        network, "window", [(step, shape.columns) for step in steps], outputs, output_name="standardised values"
-    )
+    return check_network_shape(network, "window", inputs, outputs, output_name="standardised values")
 
 
 def _levels(settings: Train) -> int:

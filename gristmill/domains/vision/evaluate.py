@@ -27,9 +27,8 @@ from gristmill.domains.vision import dataset, feature_maps
 from gristmill.domains.vision.dataset import Pixels, Prepared
 from gristmill.domains.vision.image_classifier import ImageClassifier
 from gristmill.domains.vision.learner import ImageLearner
-from gristmill.domains.vision.models.linear import LinearPixels
+from gristmill.domains.vision.models.linear import LinearPixels, Majority
 from gristmill.scores import MODEL
-from gristmill.domains.vision.models.linear import Majority
 from gristmill.settings.stage import Stage
 from gristmill.training.layer_table import layer_table
 from gristmill.util.table_io import write_table

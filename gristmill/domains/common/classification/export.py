@@ -14,7 +14,7 @@ from gristmill.domains.common.classification.scores import BALANCED_LOG_LOSS, ba
 from gristmill.domains.common.trained_model import TrainedModel
 from gristmill.export import saved_model
 from gristmill.export.model_card import Facts
-from gristmill.runs.scores import Scores
+from gristmill.scores import Scores
 
 _MAX_CLASSES = 12  # in a title or a table
 

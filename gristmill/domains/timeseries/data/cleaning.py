@@ -7,7 +7,6 @@ start or the end of a series takes the nearest value.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,21 +18,22 @@ from gristmill.errors import DataError, count_of
 from gristmill.sources.rows import Rows, UnusableRows
 
 Integers = npt.NDArray[np.int64]
-NAME_SEPARATOR = " / "  # between the names of several columns that name a series together
-Columns = dict[str, npt.NDArray[np.float64]]
 Mask = npt.NDArray[np.bool_]
 Values = npt.NDArray[np.float64]
+Columns = dict[str, Values]
+
+NAME_SEPARATOR = " / "  # between the names of several columns that name a series together
 SEASONS_AVERAGED = 3  # earlier seasons whose mean fills a gap
 MAX_SEASONS_BACK = 10  # maximum distance of these seasons from the gap, in seasons
 
 
 @dataclass(frozen=True)
 class Observations:
-    """Values of all series, ordered by series and time."""
+    """Values of all series; after `in_order` they are ordered by series and time."""
 
     ids: pd.Index  # (series,) names, sorted
-    series: Integers  # (rows,) number of each row's series, ascending
-    times: pd.Index  # (rows,) ascending within a series
+    series: npt.NDArray[np.signedinteger]  # (rows,) number of each row's series
+    times: pd.Index  # (rows,)
     columns: Columns  # (rows,) each
     positions: Integers = field(default_factory=lambda: np.empty(0, np.int64))  # (rows,) in the source; empty on a grid
     several: bool = False  # whether there are other series
@@ -43,17 +43,15 @@ class Observations:
         """Position of the first row of each series."""
         return np.searchsorted(self.series, np.arange(len(self.ids)))
 
-    def kept(self, rows: npt.NDArray[np.bool_]) -> "Observations":
+    def at(self, rows: Integers | Mask) -> "Observations":
+        """Return the rows at these positions, or where a mask is true."""
+        columns = {name: values[rows] for name, values in self.columns.items()}
+        positions = self.positions[rows] if len(self.positions) else self.positions
+        return replace(self, series=self.series[rows], times=self.times[rows], columns=columns, positions=positions)
+
+    def kept(self, rows: Mask) -> "Observations":
         """Return the rows for which `rows` is true."""
-        if rows.all():
-            return self
-        return replace(
-            self,
-            series=self.series[rows],
-            times=self.times[rows],
-            columns={name: values[rows] for name, values in self.columns.items()},
-            positions=self.positions[rows] if len(self.positions) else self.positions,
-        )
+        return self if rows.all() else self.at(rows)
 
     def of_series(self, number: int) -> str:
         """Return ` of series 'A'` if there are several series, else an empty string."""
@@ -68,55 +66,47 @@ def number_series(rows: Rows, columns: Sequence[str], otherwise: str) -> tuple[n
     """
     if not columns:
         return np.zeros(len(rows.frame), np.int32), pd.Index([otherwise])
+
+    # Refuse rows without a name.
     for column in columns:
-        _check_not_empty(rows, column)
-    cells = rows.frame[columns[0]] if len(columns) == 1 else _joined(rows, columns)
+        empty = rows.frame[column].isna().to_numpy()
+        if empty.any():
+            reason = f"column {column!r}: an empty cell, so the row belongs to no series"
+            where = f"{rows.where(int(empty.argmax()))}, {reason} ({count_of(empty.sum(), 'such cells')})"
+            remedy = "Fix it, or name another column as series in the table 'ingest'."
+            raise rows.unusable(empty, f"{where}. {remedy}", reason)
+
+    # Join the names of several columns.
+    cells = rows.frame[columns[0]]
+    if len(columns) > 1:
+        frame = rows.frame[list(columns)].astype("str")
+        cells = frame[columns[0]].str.cat(frame[[*columns[1:]]], sep=NAME_SEPARATOR)
+        if len(frame.drop_duplicates()) > cells.nunique():
+            raise DataError(
+                f"{rows.name}: names in {', '.join(map(repr, columns))} contain {NAME_SEPARATOR!r}, which joins them, "
+                "so two series would have the same name. Replace it in the names."
+            )
+
+    # Number the names in sorted order.
     numbers, names = pd.factorize(cells)
     ids = pd.Index(names).astype("str")
     order = np.argsort(ids.to_numpy(object))
     return np.argsort(order).astype(np.int32)[numbers], ids[order]
 
 
-def _joined(rows: Rows, columns: Sequence[str]) -> "pd.Series[str]":
-    """Return the names of several columns as one; raise `DataError` if two series would have the same name."""
-    frame = rows.frame[list(columns)].astype("str")
-    joined = frame[columns[0]].str.cat(frame[[*columns[1:]]], sep=NAME_SEPARATOR)
-    if len(frame.drop_duplicates()) > joined.nunique():
-        raise DataError(
-            f"{rows.name}: names in {', '.join(map(repr, columns))} contain {NAME_SEPARATOR!r}, which joins them, so "
-            "two series would have the same name. Replace it in the names."
-        )
-    return joined
-
-
-def _check_not_empty(rows: Rows, column: str) -> None:
-    empty = rows.frame[column].isna().to_numpy()
-    if empty.any():
-        reason = f"column {column!r}: an empty cell, so the row belongs to no series"
-        raise rows.unusable(
-            empty,
-            f"{rows.where(int(empty.argmax()))}, {reason} ({count_of(empty.sum(), 'such cells')}). Fix it, or name "
-            "another column as series in the table 'ingest'.",
-            reason,
-        )
-
-
-def in_order(times: pd.Index, series: Integers, ids: pd.Index, columns: Columns) -> tuple[Observations, int]:
+def in_order(rows: Observations) -> tuple[Observations, int]:
     """Return the rows sorted by series and time, and how many rows came after a later one in the source.
 
     Rows of equal times keep their order.
     """
-    order = np.argsort(series, kind="stable")
-    backwards = _steps(times[order], series[order]) < 0
+    order = np.argsort(rows.series, kind="stable")
+    backwards = _steps(rows.times[order], rows.series[order]) < 0
     if backwards.any():
-        order = np.lexsort((times.to_numpy(), series))
-    sorted_columns = {name: values[order] for name, values in columns.items()}
-    return Observations(ids, series[order], times[order], sorted_columns, order), int(backwards.sum())
+        order = np.lexsort((rows.times.to_numpy(), rows.series))
+    return rows.at(order), int(backwards.sum())
 
 
-def without_duplicates(
-    rows: Observations, policy: Literal["error", "first", "last", "mean"], source: Rows
-) -> Observations:
+def without_duplicates(rows: Observations, policy: str, source: Rows) -> Observations:
     """Return one row for each time of a series.
 
     The policy is the row to keep: the first or the last in the source, or the mean of all without empty cells; `error`
@@ -136,21 +126,26 @@ def without_duplicates(
     return single
 
 
-def _duplicates(rows: Observations, again: npt.NDArray[np.bool_], source: Rows) -> UnusableRows:
+def _duplicates(rows: Observations, again: Mask, source: Rows) -> UnusableRows:
     """Return the error for rows with equal times; `again` is true where the next row has the same time."""
+    # Name the first two rows of equal time.
     second = int(again.argmax()) + 1
     message = (
         f"{source.where(*sorted(rows.positions[second - 1 : second + 1]))}: both are {rows.times[second]}"
         f"{rows.of_series(rows.series[second])} ({count_of(again.sum(), 'duplicates')}). "
         "Keep one row for each time, or set duplicates in the table 'ingest' to the row that counts."
     )
+
+    # Find the rows that repeat a time, and the times at which rows have different values.
     repeated = np.append(False, again)
     starts = np.flatnonzero(~repeated)
     firsts = np.repeat(starts, np.diff(starts, append=len(repeated)))
     values = np.array([*rows.columns.values()])
     differs = ~np.isclose(values, values[:, firsts], rtol=0, atol=0, equal_nan=True).all(axis=0)
     contradicted = np.logical_or.reduceat(differs, starts)[np.searchsorted(starts, firsts)]
-    bad, differing = np.zeros(len(source.frame), bool), np.zeros(len(source.frame), bool)
+
+    # Mark them in the order of the source.
+    bad, differing = (np.zeros(len(source.frame), bool) for _ in range(2))
     bad[rows.positions] = repeated | contradicted
     differing[rows.positions] = contradicted
     return source.unusable(
@@ -164,7 +159,7 @@ def _steps(times: pd.Index, series: Integers) -> Integers:
     return np.where(np.diff(series) == 0, np.diff(values), 1)
 
 
-def _means(values: npt.NDArray[np.float64], starts: Integers) -> npt.NDArray[np.float64]:
+def _means(values: Values, starts: Integers) -> Values:
     """Return the mean of each group of rows without missing values; NaN if all values of a group are missing."""
     present = ~np.isnan(values)
     counts = np.add.reduceat(present.astype(np.int64), starts)
@@ -190,8 +185,18 @@ def clean(whole: Observations, ingest: Ingest, frequency: str, source: str) -> C
     Frequency and source are named in errors. `DataError` is raised if a column has no values in a series, or has gaps
     where they are not allowed.
     """
-    cut, inside = _cut(whole, ingest, source)
-    required = {column: inside | (column in ingest.known) for column in cut.columns}  # rows that must have a value
+    # Cut each series to where its targets have values, and known columns reach at least as far.
+    begin, end = _span(whole, ingest.target, source)
+    reach = np.maximum(end, _span(whole, ingest.known, source)[1]) if ingest.known else end
+    rows = np.arange(len(whole.times))
+    within = (rows >= begin[whole.series]) & (rows < reach[whole.series])
+    has_target = rows < end[whole.series]
+    if ingest.inputs:  # raises for an empty input
+        _span(whole.kept(within & has_target), ingest.inputs, source)
+    cut, inside = whole.kept(within), has_target[within]
+
+    # Find the gaps, which are missing values in rows that must have one.
+    required = {column: inside | (column in ingest.known) for column in cut.columns}
     gaps = {column: np.isnan(values) & required[column] for column, values in cut.columns.items()}
     broken = np.logical_or.reduce(list(gaps.values()))
     if ingest.gaps == "error" and broken.any():
@@ -202,8 +207,15 @@ def clean(whole: Observations, ingest: Ingest, frequency: str, source: str) -> C
             f"{frequency}, the first at {cut.times[first]}{cut.of_series(cut.series[first])}. Complete the file, set "
             "time_format if the times were misread, or set gaps = 'interpolate' in the table 'ingest'."
         )
+
+    # Fill the gaps, or drop their rows.
+    columns = dict(cut.columns)
+    fill = FILLERS.get(ingest.gaps)
+    for column, must in required.items():
+        if fill and gaps[column].any():
+            columns[column] = _filled(columns[column], must, fill(columns[column][must], cut.series[must]))
+    filled = replace(cut, columns=columns)
     kept = ~broken if ingest.gaps == "drop" else np.ones_like(broken)
-    filled = replace(cut, columns={name: _fill(cut, name, required[name], ingest.gaps) for name in cut.columns})
     series = filled.kept(inside & kept)
     lost = np.bincount(series.series, minlength=len(series.ids)) == 0
     if lost.any():
@@ -221,18 +233,6 @@ def clean(whole: Observations, ingest: Ingest, frequency: str, source: str) -> C
     )
 
 
-def _cut(whole: Observations, ingest: Ingest, source: str) -> tuple[Observations, Mask]:
-    """Return the rows that have values of targets or later known columns, and a mask of rows within the targets."""
-    begin, end = _span(whole, ingest.target, source)
-    reach = np.maximum(end, _span(whole, ingest.known, source)[1]) if ingest.known else end
-    rows = np.arange(len(whole.times))
-    within = (rows >= begin[whole.series]) & (rows < reach[whole.series])
-    inside = rows < end[whole.series]
-    if ingest.inputs:  # raises for an empty input
-        _span(whole.kept(within & inside), ingest.inputs, source)
-    return whole.kept(within), inside[within]
-
-
 def _span(rows: Observations, columns: Sequence[str], source: str) -> tuple[Integers, Integers]:
     """Return the range of rows in which all columns are available, for each series."""
     firsts = rows.firsts
@@ -240,28 +240,24 @@ def _span(rows: Observations, columns: Sequence[str], source: str) -> tuple[Inte
     begin, end = firsts, ends
     for column in columns:
         present = np.flatnonzero(~np.isnan(rows.columns[column]))
-        at, behind = np.searchsorted(present, firsts), np.searchsorted(present, ends)
-        if (empty := at == behind).any():
+        at = np.searchsorted(present, firsts)
+        behind = np.searchsorted(present, ends)
+        empty = at == behind
+        if empty.any():
             number = int(empty.argmax())
             raise DataError(
                 f"{source}: all {ends[number] - firsts[number]} values of {column!r}{rows.of_series(number)} are "
                 "missing. Check the column, or leave out the column or the series."
             )
-        begin, end = np.maximum(begin, present[at]), np.minimum(end, present[behind - 1] + 1)
-    if (disjoint := begin >= end).any():
+        begin = np.maximum(begin, present[at])
+        end = np.minimum(end, present[behind - 1] + 1)
+    disjoint = begin >= end
+    if disjoint.any():
         raise DataError(
             f"{source}: the columns {', '.join(map(repr, columns))}{rows.of_series(int(disjoint.argmax()))} "
             "have no values at the same times. Use a separate pipeline for each."
         )
     return begin, end
-
-
-def _fill(rows: Observations, column: str, required: Mask, policy: str) -> Values:
-    """Return the values of a column, filled in the rows that must have a value."""
-    values = rows.columns[column]
-    if policy not in FILLERS or not np.isnan(values[required]).any():
-        return values
-    return _filled(values, required, FILLERS[policy](values[required], rows.series[required]))
 
 
 def interpolate(values: Values, series: Integers) -> Values:
@@ -298,18 +294,14 @@ def _in_season(values: Values, straight: Values, season: int) -> Values:
     edges = np.flatnonzero(np.diff(np.isnan(values)))  # alternating: the point before a gap and its last point
     edges = edges[1:] if np.isnan(values[0]) else edges
     for before, last in zip(edges[::2], edges[1::2], strict=False):
-        if (shape := _shape(values, before, last + 2, season)) is not None:
+        earlier = [before - season * count for count in range(1, MAX_SEASONS_BACK + 1)]
+        ranges = [values[start : start + last + 2 - before] for start in earlier if start >= 0]
+        complete = [part for part in ranges if not np.isnan(part).any()][:SEASONS_AVERAGED]
+        if complete:
+            shape = np.mean(complete, axis=0)
             misses = values[before] - shape[0], values[last + 1] - shape[-1]
             filled[before : last + 2] = shape + np.linspace(*misses, len(shape))
     return filled
-
-
-def _shape(values: Values, start: int, stop: int, season: int) -> Values | None:
-    """Return the mean of the nearest complete ranges that are whole seasons before `start` to `stop`."""
-    starts = [start - season * count for count in range(1, MAX_SEASONS_BACK + 1)]
-    ranges = [values[at : at + stop - start] for at in starts if at >= 0]
-    complete = [part for part in ranges if not np.isnan(part).any()][:SEASONS_AVERAGED]
-    return np.asarray(np.mean(complete, axis=0)) if complete else None
 
 
 def _neighbours(values: Values, series: Integers) -> tuple[Integers, Integers, Integers]:
@@ -317,11 +309,13 @@ def _neighbours(values: Values, series: Integers) -> tuple[Integers, Integers, I
 
     If one side has none, the point of the other side is used for both; if neither has, the missing point itself.
     """
-    missing, present = np.flatnonzero(np.isnan(values)), np.flatnonzero(~np.isnan(values))
+    missing = np.flatnonzero(np.isnan(values))
+    present = np.flatnonzero(~np.isnan(values))
     if not len(present):
         return missing, missing, missing
     at = np.searchsorted(present, missing)
-    left, right = present[np.maximum(at - 1, 0)], present[np.minimum(at, len(present) - 1)]
+    left = present[np.maximum(at - 1, 0)]
+    right = present[np.minimum(at, len(present) - 1)]
     has_left = (left < missing) & (series[left] == series[missing])
     has_right = (right > missing) & (series[right] == series[missing])
     other = np.where(has_right, right, missing)
@@ -336,6 +330,4 @@ def _filled(values: Values, missing: Integers | Mask, replacements: Values) -> V
 
 
 FILLERS = {"interpolate": interpolate, "forward_fill": forward_fill, "seasonal": seasonal}
-
-
 """Function of each policy."""

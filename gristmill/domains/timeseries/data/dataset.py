@@ -29,7 +29,7 @@ FORECAST = "forecast.parquet"  # of the first series after its end, in a bundle
 PARTS = ("train", "validation", "test")  # in the order of time
 OBSERVATIONS_PER_BLOCK = 1 << 20  # about as many, in whole series
 
-_EDGES = ("begin", "end")
+_EDGES = [f"{part}_{edge}" for part in ("series", *PARTS) for edge in ("begin", "end")]  # columns of `parts.parquet`
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Prepared:
         starts = self.all_origins(part, self.layout.horizon, self.layout.stride)
         if not self.filled.any():
             return starts
-        before = np.concatenate([[0], np.cumsum(self.filled)])
+        before = np.concatenate([[0], np.cumsum(self.filled)])  # filled values before each position
         return np.asarray(starts[before[starts + self.layout.horizon] == before[starts - 1]])
 
     def all_origins(self, part: str, horizon: int, stride: int) -> Origins:
@@ -144,18 +144,16 @@ class Prepared:
         """Return what is computed of each series, (series, …), a block at a time."""
         return np.concatenate([compute(block) for block in self.blocks()])
 
-    def sampled(self, most: int) -> "Prepared":
+    def sampled(self, limit: int) -> "Prepared":
         """Return at most this many of the series, spread evenly, the first among them; with the scale of all."""
-        if len(self.ids) <= most:
+        if len(self.ids) <= limit:
             return self
-        chosen = np.linspace(0, len(self.ids) - 1, most).astype(np.int64)
-        bounds = self.bounds[chosen]
+        chosen = np.linspace(0, len(self.ids) - 1, limit).astype(np.int64)
+        ids, bounds = [self.ids[number] for number in chosen], self.bounds[chosen]
         lengths = np.diff(bounds)[:, 0]
         moved = bounds[:, :1] - (np.cumsum(lengths) - lengths)[:, np.newaxis]
         rows = windows.origins(bounds, 0, 1, 1, bounds[:, 0])
-        return self._at(
-            rows, [self.ids[at] for at in chosen], bounds - moved, self.parts[chosen] - moved[:, np.newaxis]
-        )
+        return self._at(rows, ids, bounds - moved, self.parts[chosen] - moved[:, np.newaxis])
 
     def _at(self, rows: Any, ids: list[str], bounds: PartRange, parts: PartRange) -> "Prepared":
         """Return the observations of some rows as series with these ids and ranges."""
@@ -180,8 +178,13 @@ class Prepared:
     def known_before(self, part: str) -> "Prepared":
         """Return the same series with everything before a part as the training set, and no validation set."""
         begin, end = self.part(part).T
-        edges = [(self.bounds[:, 0], begin), (begin, begin), (begin, end)]
-        return self.cut_at(np.stack([np.column_stack(edge) for edge in edges], axis=1))
+        return self.cut_at(parts_between(self.bounds[:, 0], begin, begin, end))
+
+
+def parts_between(*edges: npt.NDArray[np.int64]) -> PartRange:
+    """Return the ranges of parts, (series, parts, 2), between neighbouring edges of each series."""
+    columns = np.column_stack(edges)
+    return np.stack([columns[:, :-1], columns[:, 1:]], axis=-1)
 
 
 def inside(length: int, bounds: PartRange) -> npt.NDArray[np.bool_]:
@@ -212,41 +215,35 @@ def fit_scale(train: npt.NDArray[Any], scale: str) -> tuple[list[float], list[fl
 
 def write(prepared: Prepared, out: Path) -> None:
     """Write `series.parquet` (`ds`, float32 columns, `filled`), `parts.parquet` (a row per series), `layout.json`."""
-    write_tables(out / "series.parquet", map(_table, prepared.blocks()))
+    columns = prepared.layout.columns
+    tables = (
+        pd.DataFrame({"ds": block.times, **dict(zip(columns, block.values.T, strict=True)), "filled": block.filled})
+        for block in prepared.blocks()
+    )
+    write_tables(out / "series.parquet", tables)
     write_parts(prepared, out)
     write_document(out / "layout.json", asdict(prepared.layout))
-
-
-def _table(block: Prepared) -> pd.DataFrame:
-    columns = {name: block.values[:, at] for at, name in enumerate(block.layout.columns)}
-    return pd.DataFrame({"ds": block.times, **columns, "filled": block.filled})
 
 
 def read(folder: Path) -> Prepared:
     """Read the folder of `write`."""
     layout = Layout(**read_document(folder / "layout.json"))
-    arrays = read_arrays(folder / "series.parquet", [*layout.columns, "filled"])
     ids, bounds, parts = read_parts(folder)
-    return Prepared(
-        ids=ids,
-        times=pd.Index(read_table(folder / "series.parquet", ["ds"])["ds"]),
-        values=np.column_stack([arrays.pop(name) for name in layout.columns]),
-        filled=arrays.pop("filled"),
-        bounds=bounds,
-        parts=parts,
-        layout=layout,
-    )
+    times = pd.Index(read_table(folder / "series.parquet", ["ds"])["ds"])
+    arrays = read_arrays(folder / "series.parquet", [*layout.columns, "filled"])
+    values = np.column_stack([arrays.pop(name) for name in layout.columns])
+    return Prepared(ids, times, values, arrays["filled"], bounds, parts, layout)
 
 
 def write_parts(prepared: Prepared, out: Path) -> None:
     """Write the ranges of each series and its parts."""
-    ranges = {"series": prepared.bounds, **{part: prepared.part(part) for part in PARTS}}
-    columns = {f"{name}_{edge}": bounds[:, at] for name, bounds in ranges.items() for at, edge in enumerate(_EDGES)}
+    ranges = np.concatenate([prepared.bounds[:, np.newaxis], prepared.parts], axis=1)  # (series, 1 + parts, 2)
+    columns = dict(zip(_EDGES, ranges.reshape(len(ranges), -1).T, strict=True))
     write_table(out / "parts.parquet", pd.DataFrame({"unique_id": prepared.ids, **columns}))
 
 
 def read_parts(folder: Path) -> tuple[list[str], PartRange, PartRange]:
     """Read the ids of the series, their ranges, and the ranges of their parts."""
     frame = read_table(folder / "parts.parquet")
-    ranges = [frame[[f"{name}_{edge}" for edge in _EDGES]].to_numpy() for name in ("series", *PARTS)]
-    return frame["unique_id"].tolist(), ranges[0], np.stack(ranges[1:], axis=1)
+    ranges = frame[_EDGES].to_numpy().reshape(len(frame), -1, 2)
+    return frame["unique_id"].tolist(), ranges[:, 0], ranges[:, 1:]

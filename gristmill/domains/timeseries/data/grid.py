@@ -62,22 +62,23 @@ def infer_frequency(times: pd.Index, where: str, firsts: Integers | None = None)
     """
     firsts = np.zeros(1, np.int64) if firsts is None else firsts
     if isinstance(times, pd.DatetimeIndex):
-        aliases = (_frequency_of(times[start:end]) for start, end in _runs(firsts, len(times)))
-        votes = Counter(alias for alias in aliases if alias)
+        with pd.option_context("future.infer_freq_returns_offset", True):
+            offsets: list[Any] = [pd.infer_freq(times[run]) for run in _runs(firsts, len(times))]
+        votes = Counter(str(offset.freqstr) for offset in offsets if offset is not None)
     else:
-        steps = np.unique(np.delete(np.diff(times), firsts[1:] - 1), return_counts=True)
-        votes = Counter({str(step): count for step, count in zip(*steps, strict=True)})
-    sizes = np.diff(firsts, append=len(times))
-    if not votes and sizes.max() < 3:
+        steps, counts = np.unique(np.delete(np.diff(times), firsts[1:] - 1), return_counts=True)
+        votes = Counter(dict(zip(map(str, steps), counts, strict=True)))
+    if votes:
+        return votes.most_common(1)[0][0]
+    longest = np.diff(firsts, append=len(times)).max()
+    if longest < 3:
         raise DataError(
-            f"{where}: {sizes.max()} rows are too few to infer a frequency. Set frequency in the table 'ingest'."
+            f"{where}: {longest} rows are too few to infer a frequency. Set frequency in the table 'ingest'."
         )
-    if not votes:
-        raise DataError(
-            f"{where}: the times follow no regular frequency. "
-            "Set frequency in the table 'ingest' (a pandas alias: 'D', 'MS', 'h')."
-        )
-    return votes.most_common(1)[0][0]
+    raise DataError(
+        f"{where}: the times follow no regular frequency. "
+        "Set frequency in the table 'ingest' (a pandas alias: 'D', 'MS', 'h')."
+    )
 
 
 def on_grid(times: pd.Index, firsts: Integers, frequency: str, inferred: bool, where: Callable[[int], str]) -> Grid:
@@ -90,6 +91,7 @@ def on_grid(times: pd.Index, firsts: Integers, frequency: str, inferred: bool, w
         DataError: the frequency is unknown, or a grid has too many points without a row.
         OffGrid: rows are not on the grid.
     """
+    # Find the number of each row within the grid of its series.
     ruler = _ruler(times, frequency, where(0))
     rows = np.diff(firsts, append=len(times))
     numbers, rests = ruler.split(times)
@@ -105,6 +107,8 @@ def on_grid(times: pd.Index, firsts: Integers, frequency: str, inferred: bool, w
             "timezone if the clock changes with it.",
             off_grid,
         )
+
+    # Refuse grids that are mostly empty.
     sizes = places[np.append(firsts[1:], len(times)) - 1] + 1
     empty = sizes - rows
     too_empty = empty > rows if inferred else empty > _MAX_EMPTY_PER_ROW * rows + _EMPTY_IN_ANY_CASE
@@ -118,6 +122,8 @@ def on_grid(times: pd.Index, firsts: Integers, frequency: str, inferred: bool, w
             f"{times[widest]}, {where(widest)}). Fix them, set time_format if they were misread, or "
             f"{'set' if inferred else 'correct'} frequency in the table 'ingest'."
         )
+
+    # List the points of all grids, one after the other.
     offsets = np.cumsum(sizes) - sizes
     steps = (np.arange(sizes.sum()) - np.repeat(offsets, sizes)) * ruler.step
     points = ruler.join(np.repeat(numbers[firsts], sizes) + steps, np.repeat(rests[firsts], sizes))
@@ -195,8 +201,8 @@ def _ruler(times: pd.Index, frequency: str, where: str) -> _Ruler:
             raise _unknown(frequency, where, "finer than microseconds")
         return _Ruler(offset.n, offset.base.nanos // 1000)
     unit = 1 if isinstance(offset, pd.offsets.BusinessHour) else _MICROSECONDS_PER_DAY  # all other units begin at a day
-    first, last = times.min().floor("us" if unit == 1 else "D"), times.max()
-    marks = pd.date_range(offset.base.rollback(first), last, freq=offset.base).as_unit("us")
+    first = times.min().floor("us" if unit == 1 else "D")
+    marks = pd.date_range(offset.base.rollback(first), times.max(), freq=offset.base).as_unit("us")
     return _Ruler(offset.n, unit, marks.asi8)
 
 
@@ -204,22 +210,13 @@ def _unknown(frequency: str, where: str, reason: str, expected: str = "a pandas 
     return DataError(f"{where}: frequency {frequency!r} in the table 'ingest': {reason}. Expected {expected}.")
 
 
-def _runs(firsts: Integers, rows: int) -> list[tuple[int, int]]:
-    """Return start and end of up to 1000 runs of rows, spread evenly; none crosses the end of a series."""
+def _runs(firsts: Integers, rows: int) -> list[slice]:
+    """Return up to 1000 runs of three or more rows, spread evenly; none crosses the end of a series."""
     ends = np.append(firsts[1:], rows)
     counts = np.maximum((ends - firsts) // _ROWS_PER_VOTE, 1)
     before = np.cumsum(counts) - counts
     chosen = np.unique(np.linspace(0, counts.sum() - 1, min(_MAX_VOTES, counts.sum())).astype(np.int64))
     series = np.searchsorted(before, chosen, side="right") - 1
     starts = firsts[series] + (chosen - before[series]) * _ROWS_PER_VOTE
-    return [
-        (int(start), int(min(start + _ROWS_PER_VOTE, end))) for start, end in zip(starts, ends[series], strict=True)
-    ]
-
-
-def _frequency_of(times: pd.DatetimeIndex) -> str | None:
-    if len(times) < 3:
-        return None
-    with pd.option_context("future.infer_freq_returns_offset", True):
-        offset: Any = pd.infer_freq(times)
-    return None if offset is None else str(offset.freqstr)
+    stops = np.minimum(starts + _ROWS_PER_VOTE, ends[series])
+    return [slice(start, stop) for start, stop in zip(starts.tolist(), stops.tolist(), strict=True) if stop - start > 2]

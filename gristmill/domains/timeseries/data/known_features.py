@@ -21,10 +21,10 @@ def features(times: pd.Index, settings: Preprocess, anchor: "pd.Timestamp | int"
     Raises:
         RequestError: calendar features are configured for numbered observations.
     """
-    asked = [*settings.calendar, *(wave.period for wave in settings.harmonics if isinstance(wave.period, str))]
-    if asked and not isinstance(times, pd.DatetimeIndex):
+    calendar = [*settings.calendar, *(wave.period for wave in settings.harmonics if isinstance(wave.period, str))]
+    if calendar and not isinstance(times, pd.DatetimeIndex):
         raise RequestError(
-            f"preprocess has calendar features ({asked[0]!r}), but the observations are numbered. "
+            f"preprocess has calendar features ({calendar[0]!r}), but the observations are numbered. "
             "Set the period of harmonics in observations, or use a column of dates as ingest.time."
         )
     columns: dict[str, npt.NDArray[np.float64]] = {}
@@ -38,8 +38,8 @@ def features(times: pd.Index, settings: Preprocess, anchor: "pd.Timestamp | int"
     for wave in settings.harmonics:
         phase = _phase(times, wave, anchor, frequency)
         for pair in range(1, wave.pairs + 1):
-            columns[f"{wave.period} sin {pair}"] = np.sin(2 * np.pi * pair * phase)
-            columns[f"{wave.period} cos {pair}"] = np.cos(2 * np.pi * pair * phase)
+            angle = 2 * np.pi * pair * phase
+            columns |= {f"{wave.period} sin {pair}": np.sin(angle), f"{wave.period} cos {pair}": np.cos(angle)}
     return pd.DataFrame(columns, index=times)
 
 

@@ -16,17 +16,17 @@ def step_sizes(data: Prepared) -> Array:
 
     A constant series, or one with a single value, gets the mean of the others.
     """
-    sizes = data.of_each_series(_step_sizes)
+
+    def of_block(block: Prepared) -> Array:
+        begins, ends = block.part("train").T
+        values = block.values[:, : len(block.layout.targets)].astype(np.float64)
+        steps = np.abs(np.diff(values, axis=0, prepend=values[:1]))
+        ranges = np.column_stack([np.minimum(begins + 1, ends), ends])
+        return np.asarray(range_sums(steps, ranges) / np.maximum(ends - begins - 1, 1)[:, np.newaxis])
+
+    sizes = data.of_each_series(of_block)
     usual = sizes.sum(axis=0) / np.maximum((sizes > 0).sum(axis=0), 1)
     return np.where(sizes > 0, sizes, np.where(usual > 0, usual, 1.0))
-
-
-def _step_sizes(data: Prepared) -> Array:
-    begins, ends = data.part("train").T
-    values = data.values[:, : len(data.layout.targets)].astype(np.float64)
-    steps = np.abs(np.diff(values, axis=0, prepend=values[:1]))
-    ranges = np.column_stack([np.minimum(begins + 1, ends), ends])
-    return np.asarray(range_sums(steps, ranges) / np.maximum(ends - begins - 1, 1)[:, np.newaxis])
 
 
 def typically_scaled(data: Prepared) -> Prepared:
@@ -42,9 +42,8 @@ def typically_scaled(data: Prepared) -> Prepared:
     varying = deviations[deviations.all(axis=1)]
     typical = np.median(varying, axis=0) if len(varying) else np.array(layout.deviation[: layout.channels])
     mean = [0.0] * layout.channels + layout.mean[layout.channels :]
-    return replace(
-        data, layout=replace(layout, mean=mean, deviation=typical.tolist() + layout.deviation[layout.channels :])
-    )
+    deviation = typical.tolist() + layout.deviation[layout.channels :]
+    return replace(data, layout=replace(layout, mean=mean, deviation=deviation))
 
 
 def _deviations(data: Prepared) -> Array:

@@ -15,7 +15,8 @@ _MAX_SERIES = 100  # series to compare; a shift affects all of them
 _MIN_MOVED = 0.9  # minimum share of the earlier rows that have the same values at the moved times
 _MAX_UNMOVED = 0.5  # maximum share with the same values at the same times, by chance as in counts, or in winter
 _UNITS = {"days": 86_400, "hours": 3600, "minutes": 60, "seconds": 1}
-_MAX_ZONE_OFFSET, _ZONE_STEP = pd.Timedelta("14h"), pd.Timedelta("15min")  # offsets of time zones from UTC
+_MAX_ZONE_OFFSET = pd.Timedelta("14h")  # offsets of time zones from UTC
+_ZONE_STEP = pd.Timedelta("15min")  # between offsets
 _HOUR = pd.Timedelta("1h")  # by which daylight saving time changes an offset
 
 
@@ -31,6 +32,8 @@ def time_shift(now: pd.DataFrame, then: pd.DataFrame) -> tuple[Any, ...]:
     series = series[series.isin(now["unique_id"])][:_MAX_SERIES]
     columns = shared_columns(now, then)
     now, then = (table.loc[table["unique_id"].isin(series), columns] for table in (now, then))
+
+    # The distances between the first and between the last times of most series are candidates.
     ends, ends_before = (table.groupby("unique_id")["ds"].agg(["min", "max"]) for table in (now, then))
     distances = (ends - ends_before).stack().value_counts().index[:2]
 
@@ -40,9 +43,8 @@ def time_shift(now: pd.DataFrame, then: pd.DataFrame) -> tuple[Any, ...]:
         return then.assign(ds=then["ds"] + distance).merge(now, "left", columns, indicator=True)["_merge"] == "both"
 
     # The ends of a series may show only one of the two distances of daylight saving time: try those an hour apart.
-    near = sorted(
-        {distance + hours * _HOUR for distance in distances if _may_be_zone(distance) for hours in (-1, 0, 1)}
-    )
+    zones = filter(_may_be_zone, distances)
+    near = sorted({distance + hours * _HOUR for distance in zones for hours in (-1, 0, 1)})
     pairs = [(low, high) for low, high in pairwise(near) if high - low == _HOUR]
 
     # Take the first distance, or pair of distances, at which nearly all rows exist.

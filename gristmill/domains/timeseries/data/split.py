@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.domains.timeseries.data.dataset import PartRange
+from gristmill.domains.timeseries.data.dataset import PartRange, parts_between
 from gristmill.domains.timeseries.settings import Preprocess
 from gristmill.errors import DataError
 
@@ -29,9 +29,7 @@ def part_size(length: int, size: float) -> int:
     return int(part_sizes(np.array(length), size))
 
 
-def split_all(
-    times: "pd.Series[Any]", lengths: npt.NDArray[np.int64], settings: Preprocess
-) -> tuple[PartRange, PartRange]:
+def split_all(times: "pd.Series[Any]", lengths: Sizes, settings: Preprocess) -> tuple[PartRange, PartRange]:
     """Return the range of each series, (series, 2), and of its parts, (series, 3, 2).
 
     All series are split at the same times, so that none is trained on a day on which another is tested.
@@ -52,8 +50,7 @@ def split_all(
         )
     bounds = bounds_of(lengths)
     cuts = reached(times.to_numpy(), bounds, grid[[-validation - test, -test]])
-    edges = np.column_stack([bounds[:, 0], cuts, bounds[:, 1]])  # (series, 4)
-    return bounds, np.stack([edges[:, :-1], edges[:, 1:]], axis=-1)
+    return bounds, parts_between(bounds[:, 0], cuts, bounds[:, 1])
 
 
 def split_each(lengths: Sizes, settings: Preprocess, past: int) -> tuple[PartRange, PartRange]:
@@ -78,8 +75,7 @@ def split_each(lengths: Sizes, settings: Preprocess, past: int) -> tuple[PartRan
     validation = part_sizes(lengths, settings.validation)
     chosen = judged - validation
     learned = np.where((chosen > bounds[:, 0]) & (validation >= settings.horizon), chosen, judged)
-    edges = np.column_stack([bounds[:, 0], learned, judged, bounds[:, 1]])
-    return bounds, np.stack([edges[:, :-1], edges[:, 1:]], axis=-1)
+    return bounds, parts_between(bounds[:, 0], learned, judged, bounds[:, 1])
 
 
 def min_past(settings: Preprocess, known: bool) -> int | None:

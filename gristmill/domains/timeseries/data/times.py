@@ -20,15 +20,15 @@ from gristmill.sources.rows import Rows
 
 EPOCH_UNITS: dict[str, Literal["s", "ms"]] = {"epoch_seconds": "s", "epoch_milliseconds": "ms"}
 """Unit of a count since 1970 by the time format."""
-PARTS = ("year", "month", "day", "hour", "minute", "second")
-_RANGES = ((1, 9999), (1, 12), (1, 31), (0, 23), (0, 59), (0, 59))
+PARTS = {"year": (1, 9999), "month": (1, 12), "day": (1, 31), "hour": (0, 23), "minute": (0, 59), "second": (0, 59)}
+"""Columns that make up a time, in order, with their smallest and largest values."""
 _IN_UTC = r"(?:Z|UTC|GMT|[+-]00(?::?00)?)$"
 _MISSING = {"", "nan", "nat"}  # text that pandas reads as a missing time, in lower case
 _QUARTER = r"^(\d{4})[- ]?[Qq]([1-4])$"
 _MAX_EXAMPLES = 100  # cells from which the format is guessed
 _REMEDY = "Fix it, set time_format in the table 'ingest', or name another column as time."
+
 Numbers = npt.NDArray[np.signedinteger]  # (rows,) number of each row's series
-_HALF_A_DAY = pd.Timedelta(hours=12)
 
 
 def read_times(rows: Rows, ingest: Ingest) -> tuple[pd.Index, int]:
@@ -42,6 +42,7 @@ def read_times(rows: Rows, ingest: Ingest) -> tuple[pd.Index, int]:
         DataError: a time cannot be read.
         RequestError: the settings contradict each other.
     """
+    # Formats that name what the cells count.
     if ingest.time_format == "integer":
         if len(ingest.time) > 1:
             raise RequestError("time_format = 'integer' in the table 'ingest' requires exactly one time column.")
@@ -52,6 +53,8 @@ def read_times(rows: Rows, ingest: Ingest) -> tuple[pd.Index, int]:
         return _since_1970(rows, ingest.time, EPOCH_UNITS[ingest.time_format]), 0
     if len(ingest.time) > 1:
         return _assembled(rows, ingest), 0
+
+    # A column of timestamps, or one of text.
     cells = rows.frame[ingest.time[0]]
     if cells.dtype.kind == "M":
         _check_cells(rows, cells, cells.isna().to_numpy(), "not a time")
@@ -106,8 +109,8 @@ def _assembled(rows: Rows, ingest: Ingest) -> pd.DatetimeIndex:
             f"time in the table 'ingest': expected one column, or up to {len(PARTS)} in the order {', '.join(PARTS)} "
             f"without time_format. Received: {list(ingest.time)} and {ingest.time_format!r}."
         )
-    values = dict.fromkeys(PARTS[:3], np.ones(len(rows.frame), np.int64))
-    for part, column, (low, high) in zip(PARTS, ingest.time, _RANGES, strict=False):
+    values = dict.fromkeys(("year", "month", "day"), np.ones(len(rows.frame), np.int64))
+    for (part, (low, high)), column in zip(PARTS.items(), ingest.time, strict=False):
         values[part] = _whole_numbers(rows, column)
         outside = (values[part] < low) | (values[part] > high)
         _check_cells(rows, rows.frame[column], outside, f"not a valid {part}")
@@ -150,10 +153,9 @@ def _check_cells(rows: Rows, cells: "pd.Series[Any]", bad: npt.NDArray[np.bool_]
     if not bad.any():
         return
     position, reason = int(bad.argmax()), f"column {cells.name!r}: {what}"
-    received = "an empty cell" if pd.isna(cells.iloc[position]) else short_repr(cells.iloc[position])
-    raise rows.unusable(
-        bad, f"{rows.where(position)}, {reason}: {received} ({count_of(bad.sum(), 'such cells')}). {_REMEDY}", reason
-    )
+    cell = cells.iloc[position]
+    received = f"{'an empty cell' if pd.isna(cell) else short_repr(cell)} ({count_of(bad.sum(), 'such cells')})"
+    raise rows.unusable(bad, f"{rows.where(position)}, {reason}: {received}. {_REMEDY}", reason)
 
 
 def to_utc(
@@ -193,7 +195,9 @@ def _zone(name: str) -> ZoneInfo:
 
 def _localised(clock: pd.DatetimeIndex, name: str, series: Numbers, rows: Rows) -> pd.DatetimeIndex:
     """Return aware times; the first occurrence of a repeated hour is in summer time."""
-    zone, summer = _zone(name), np.ones(len(clock), bool)
+    # Refuse times that do not exist.
+    zone = _zone(name)
+    summer = np.ones(len(clock), bool)
     skipped = clock.tz_localize(zone, ambiguous=summer, nonexistent="NaT").asi8 == pd.NaT.value
     if skipped.any():
         first = int(skipped.argmax())
@@ -204,9 +208,19 @@ def _localised(clock: pd.DatetimeIndex, name: str, series: Numbers, rows: Rows) 
             "correct timezone in the table 'ingest'.",
             f"a time that {reason}",
         )
+
+    # The times of a night that follow the last one before clocks were put back are in winter time.
     repeated = np.flatnonzero(clock.tz_localize(zone, ambiguous="NaT").isna())
     for night in _nights(clock, series, repeated):
-        summer[night[_turn(clock, night, name, rows) + 1 :]] = False
+        turns = np.flatnonzero(np.diff(clock[night].asi8) <= 0)
+        if len(turns) != 1:
+            first = int(night.min())
+            raise DataError(
+                f"{rows.where(first)}: {clock[first]} occurs twice in {name}, where clocks were put back, and the "
+                "order of the rows does not show which is meant. Use times with an offset (+01:00), write both hours "
+                "in order, or remove timezone from the table 'ingest' if the clock is never changed."
+            )
+        summer[night[turns[0] + 1 :]] = False
     return clock.tz_localize(zone, ambiguous=summer)
 
 
@@ -214,19 +228,6 @@ def _nights(clock: pd.DatetimeIndex, series: Numbers, repeated: npt.NDArray[np.i
     """Return the positions of repeated times in the order of time, grouped by series and night."""
     ends = pd.DataFrame({"series": series, "clock": clock}).groupby("series")["clock"].agg(["first", "last"])
     backwards = (ends["last"] < ends["first"]).to_numpy()  # the newest row is first
-    nights = pd.Series(repeated).groupby([series[repeated], (clock[repeated] - _HALF_A_DAY).normalize()])
+    nights = pd.Series(repeated).groupby([series[repeated], (clock[repeated] - pd.Timedelta(hours=12)).normalize()])
     groups = [group.to_numpy() for _, group in nights]
     return [group[::-1] if backwards[series[group[0]]] else group for group in groups]
-
-
-def _turn(clock: pd.DatetimeIndex, night: npt.NDArray[np.int64], name: str, rows: Rows) -> int:
-    """Return the last of a night's times before clocks were put back; the next time is not later."""
-    turns = np.flatnonzero(np.diff(clock[night].asi8) <= 0)
-    if len(turns) != 1:
-        first = int(night.min())
-        raise DataError(
-            f"{rows.where(first)}: {clock[first]} occurs twice in {name}, where clocks were put back, and the order "
-            "of the rows does not show which is meant. Use times with an offset (+01:00), write both hours in order, "
-            "or remove timezone from the table 'ingest' if the clock is never changed."
-        )
-    return int(turns[0])

@@ -35,10 +35,10 @@ def view(model: Any, data: "Prepared") -> "Prepared":
         Unsuitable: there are too few windows to learn from with the history of the model.
     """
     fields = {name: getattr(model, name, None) for name in ("history", "normalise", "residual")}
-    asked = {name: value for name, value in fields.items() if value is not None}
-    if not asked:
+    changes = {name: value for name, value in fields.items() if value is not None}
+    if not changes:
         return data
-    seen = data.view(**asked)
+    seen = data.view(**changes)
     history, horizon = seen.layout.history, seen.layout.horizon
     if seen.layout.known and history < horizon:
         raise Unsuitable(f"needs a history of at least {horizon} observations for known columns; it has {history}")

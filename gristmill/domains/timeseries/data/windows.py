@@ -50,15 +50,15 @@ def origins(parts: npt.ArrayLike, history: int, horizon: int, stride: int = 1, f
     return np.asarray(np.repeat(begins - before * stride, counts) + stride * np.arange(counts.sum()))
 
 
-def thinned(starts: Origins, most: int) -> Origins:
-    """Return about `most` of the origins, spread evenly; all of them if they are fewer.
+def thinned(starts: Origins, limit: int) -> Origins:
+    """Return about `limit` of the origins, spread evenly; all of them if they are fewer.
 
     Multiples of the golden ratio modulo 1 spread over [0, 1) without a period. Every k-th origin could be the same
     place of each series, such as one month.
     """
-    if len(starts) <= most:
+    if len(starts) <= limit:
         return starts
-    return starts[np.arange(len(starts)) * _GOLDEN_RATIO % 1 < most / len(starts)]
+    return starts[np.arange(len(starts)) * _GOLDEN_RATIO % 1 < limit / len(starts)]
 
 
 def history_index(starts: Index, history: int) -> Index:

@@ -13,7 +13,7 @@ from keras import ops
 
 from gristmill.domains.timeseries.data.dataset import PartRange, Prepared
 from gristmill.domains.timeseries.data.windows import history_index, origins, thinned
-from gristmill.domains.timeseries.fits.window_graph import forecaster
+from gristmill.domains.timeseries.fits.window_graph import check_past, forecaster
 from gristmill.training.deadline import check_deadlines
 
 Array = npt.NDArray[np.float64]
@@ -24,11 +24,16 @@ MAX_WINDOWS = 200_000  # of all series; more are thinned out evenly
 
 
 def autoregressive_forecaster(data: Prepared, order: int | None) -> keras.Model:
-    """Return the network, with a kernel for each target; without an order, the lowest AIC of each target chooses."""
+    """Return the network, with a kernel for each target; without an order, the lowest AIC of each target chooses.
+
+    Raises:
+        Unsuitable: all training sets are too short for the order.
+    """
+    check_past(data, 2 * (order or 1) + 3)
     horizon, pooled = data.layout.horizon, len(data.ids) > 1
-    fits = [_fit(*_differences(data, target), order, pooled) for target in range(len(data.layout.targets))]
-    steps = max(len(coefficients) - 1 for coefficients in fits)
-    kernel = np.stack([_kernel(coefficients, steps, horizon) for coefficients in fits], axis=-1)
+    fitted = [_fit(data, target, order) for target in range(len(data.layout.targets))]
+    steps = max(len(coefficients) - 1 for coefficients in fitted)
+    kernel = np.stack([_kernel(coefficients, steps, horizon) for coefficients in fitted], axis=-1)
 
     def graph(values: Any, count: Any) -> Any:
         scale = ops.ones_like(values[:, -1:])
@@ -44,18 +49,18 @@ def autoregressive_forecaster(data: Prepared, order: int | None) -> keras.Model:
     return forecaster(data, steps + 1, graph)
 
 
-def _differences(data: Prepared, target: int) -> tuple[Array, PartRange]:
-    """Return the step to each value, (observations,), and the range of the last ones in each training set."""
-    rows = max(MIN_ROWS_PER_SERIES, MAX_ROWS // len(data.ids))
-    values = data.values[:, target].astype(np.float64)
-    begins, ends = data.part("train").T
-    first = np.minimum(np.maximum(begins + 1, ends - rows), ends)
-    return np.diff(values, prepend=values[:1]), np.column_stack([first, ends])
-
-
-def _fit(changes: Array, ranges: PartRange, order: int | None, pooled: bool) -> Array:
+def _fit(data: Prepared, target: int, order: int | None) -> Array:
     """Return the coefficients of constant and lags, oldest lag first."""
     check_deadlines()
+    # Take the step to each value, and the range of the last ones in each training set.
+    values = data.values[:, target].astype(np.float64)
+    changes = np.diff(values, prepend=values[:1])
+    begins, ends = data.part("train").T
+    rows = max(MIN_ROWS_PER_SERIES, MAX_ROWS // len(data.ids))
+    ranges = np.column_stack([np.minimum(np.maximum(begins + 1, ends - rows), ends), ends])
+
+    # Choose the order, and fit it.
+    pooled = len(data.ids) > 1
     if order is None:
         longest = int(np.diff(ranges).max())
         limit = max(1, min(int(10 * np.log10(longest)), longest // 3))

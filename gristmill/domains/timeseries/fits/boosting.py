@@ -4,7 +4,7 @@ The network that computes the features for training is part of the network that 
 float32 numbers.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -16,7 +16,14 @@ from gristmill.domains.timeseries.data.dataset import Layout, Prepared
 from gristmill.domains.timeseries.data.feed import scaled
 from gristmill.domains.timeseries.data.series_scale import SeriesUnits, typically_scaled
 from gristmill.domains.timeseries.data.windows import Origins, thinned
-from gristmill.domains.timeseries.fits.normalisation import around, normalised, offset, standardise
+from gristmill.domains.timeseries.fits.model_shape import lags_and_means
+from gristmill.domains.timeseries.fits.normalisation import (
+    in_raw_units,
+    normalised,
+    normalised_targets,
+    offset,
+    standardise,
+)
 from gristmill.errors import Unsuitable
 from gristmill.training.trees.fit import TreeFit, Trees, TreeSettings, fit_trees
 from gristmill.training.trees.network import tree_network
@@ -39,59 +46,39 @@ def fit(data: Prepared, normalise: str | None, settings: TreeSettings) -> keras.
     Raises:
         Unsuitable: there are too few windows, or LightGBM cannot be loaded.
     """
+    # See the windows minus their last value, and on the scale of a typical series.
     several = len(data.ids) > 1
     choice = normalise or ("reversible" if several else "last")
     data = typically_scaled(data)
     data = replace(data, layout=replace(data.layout, normalise=choice, residual=True))
+
+    # Compute a row for each step of the windows, in the order of time.
     starts = data.complete_origins("train")
     if len(starts) < MIN_WINDOWS:
         raise Unsuitable(f"needs {MIN_WINDOWS} windows in the training set; it has {len(starts)}")
     starts = thinned(starts, MAX_ROWS // data.layout.horizon)
     starts = starts[np.argsort(data.times[starts], kind="stable")]
-    features = features_network(data, levels=not several)
-    rows = rows_of(data, features, starts)
+    network = features_network(data, levels=not several)
+    features, targets, weights = rows_of(data, network, starts)
+
+    # If a forecast of so many series can afford only fewer rounds, let them learn faster. A search would choose the
+    # maximum then. Otherwise use the number of rounds of each target that is best on the latest windows.
     learned = round(len(starts) * (1 - VALIDATION_SHARE)) * data.layout.horizon
     settings = replace(settings, min_rows=max(2, min(settings.min_rows, learned // 20)))
-    few = affordable(settings, len(data.ids) * data.layout.horizon)
-    (trees,) = fit_trees([rows.fit(few or with_best_rounds(settings, rows, learned))])
-    return forecaster(data, features, trees)
-
-
-def affordable(settings: TreeSettings, steps: int) -> TreeSettings | None:
-    """Return settings with fewer rounds and a higher learning rate, if a forecast of so many steps needs them.
-
-    With so many series, a search for the best number of rounds would choose the maximum, so none is needed.
-    """
     maximum = int(np.max(settings.rounds))
-    rounds = max(MIN_ROUNDS, MAX_LEAVES_SOUGHT // steps)
-    if rounds >= maximum:
-        return None
-    return replace(settings, rounds=rounds, learning_rate=settings.learning_rate * maximum / rounds)
+    affordable = max(MIN_ROUNDS, MAX_LEAVES_SOUGHT // (len(data.ids) * data.layout.horizon))
+    if affordable < maximum:
+        faster = settings.learning_rate * maximum / affordable
+        settings = replace(settings, rounds=affordable, learning_rate=faster)
+    else:
+        latest = (features[learned:], targets[learned:])
+        (trial,) = fit_trees([TreeFit(features[:learned], targets[:learned], settings, latest, weights[:learned])])
+        rounds = tuple(int(max(1, count)) for count in trial.rounds)
+        settings = replace(settings, rounds=rounds if len(rounds) > 1 else rounds[0])
 
-
-def with_best_rounds(settings: TreeSettings, rows: "Rows", learned: int) -> TreeSettings:
-    """Return settings with the number of rounds, for each target, that is best on the rows after the first ones."""
-    tried, held_out = rows.part(0, learned), rows.part(learned, len(rows.targets))
-    (found,) = fit_trees([tried.fit(settings, (held_out.features, held_out.targets))])
-    rounds = tuple(int(max(1, count)) for count in found.rounds)
-    return replace(settings, rounds=rounds if len(rounds) > 1 else rounds[0])
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Features and targets of the steps of windows, in the order of time."""
-
-    features: npt.NDArray[np.float32]  # (rows, features)
-    targets: npt.NDArray[np.float64]  # (rows, targets), minus the last value and in the scale of the window
-    weights: npt.NDArray[np.float64]  # (rows,)
-
-    def part(self, begin: int, end: int) -> "Rows":
-        """Return some of the rows."""
-        return Rows(self.features[begin:end], self.targets[begin:end], self.weights[begin:end])
-
-    def fit(self, settings: TreeSettings, validation: Any = None) -> TreeFit:
-        """Return the fit of trees on these rows."""
-        return TreeFit(self.features, self.targets, settings, validation, self.weights)
+    # Fit the trees on all windows.
+    (trees,) = fit_trees([TreeFit(features, targets, settings, weights=weights)])
+    return forecaster(data, network, trees)
 
 
 def features_network(data: Prepared, levels: bool) -> keras.Model:
@@ -108,10 +95,12 @@ def step_features(window: Any, layout: Layout, levels: bool) -> Any:
     one series, trees can learn from the level itself.
     """
     channels, horizon = layout.channels, layout.horizon
+    lags = min(MAX_LAGS, layout.history)
+    lengths = [2**power for power in range(1, layout.history.bit_length())]
     values = normalised(window, layout)[:, :, :channels]
-    parts = _lags_and_means(values)
+    parts = lags_and_means(values, lags, lengths)
     if levels and layout.normalise != "none":
-        parts += _lags_and_means(window[:, :, :channels])
+        parts += lags_and_means(window[:, :, :channels], lags, lengths)
     targets = values[:, :, : len(layout.targets)]
     parts += [ops.std(targets[:, -length:], axis=1) for length in DEVIATION_LENGTHS if length <= layout.history]
     common = ops.concatenate(parts, axis=-1)
@@ -124,45 +113,33 @@ def step_features(window: Any, layout: Layout, levels: bool) -> Any:
     return ops.concatenate(columns, axis=-1)
 
 
-def _lags_and_means(values: Any) -> list[Any]:
-    """Return the last values, and the means of the last 2, 4, 8, …, of each channel, (batch, features) each."""
-    history, channels = values.shape[1:]
-    lags = min(MAX_LAGS, history)
-    lengths = [2**power for power in range(1, history.bit_length()) if 2**power <= history]
-    return [
-        ops.reshape(values[:, -lags:], (-1, lags * channels)),
-        *(ops.mean(values[:, -length:], axis=1) for length in lengths),
-    ]
-
-
 def _seasonal(targets: Any, layout: Layout) -> list[Any]:
     """Return the values one, two, … seasons before each step, (batch, horizon, targets) each."""
     history, season = layout.history, layout.season
     if not season:
         return []
-    places = [
-        [history - ago * season + step % season for step in range(layout.horizon)] for ago in range(1, SEASONS + 1)
-    ]
-    return [ops.take(targets, steps, axis=1) for steps in places if min(steps) >= 0 and max(steps) < history]
+    steps = np.arange(layout.horizon) % season
+    places = [(history - ago * season + steps).tolist() for ago in range(1, SEASONS + 1)]
+    return [ops.take(targets, place, axis=1) for place in places if min(place) >= 0 and max(place) < history]
 
 
-def rows_of(data: Prepared, features: keras.Model, starts: Origins) -> Rows:
-    """Return the rows of windows, step after step."""
-    layout, count = data.layout, len(data.layout.targets)
+def rows_of(
+    data: Prepared, features: keras.Model, starts: Origins
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return the rows of windows, step after step: features, (rows, features), targets, (rows, targets), and weights.
+
+    Targets are minus the last value and in the scale of the window.
+    """
+    layout = data.layout
     raw = keras.Input((layout.history, len(layout.columns)))
     network = keras.Model(raw, features(standardise(layout)(raw)))
     blocks = [data.histories(block) for block in in_blocks(starts, WINDOWS_PER_BLOCK)]
-    found = np.concatenate([np.asarray(network(block)) for block in blocks])
-    standard = ops.convert_to_tensor(scaled(np.concatenate(blocks), layout))
-    shift, scale = (np.asarray(value) for value in offset(standard, layout))
-    targets = (scaled(data.targets(starts), layout, targets_only=True) - shift) / scale
-    outputs = np.broadcast_to(scale, targets.shape).reshape(len(starts), -1)
-    weights = np.square(SeriesUnits(data).weights(starts, outputs))
-    return Rows(
-        found.reshape(-1, found.shape[-1]),
-        targets.reshape(-1, count).astype(np.float64),
-        np.repeat(weights / weights.mean(), layout.horizon),
-    )
+    rows = np.concatenate([np.asarray(network(block)) for block in blocks])
+    window = ops.convert_to_tensor(scaled(np.concatenate(blocks), layout))
+    targets, scale = normalised_targets(data, window, starts)
+    weights = np.square(SeriesUnits(data).weights(starts, scale))
+    weights = np.repeat(weights / weights.mean(), layout.horizon)
+    return rows.reshape(-1, rows.shape[-1]), targets.reshape(-1, len(layout.targets)), weights
 
 
 def forecaster(data: Prepared, features: keras.Model, trees: Trees) -> keras.Model:
@@ -173,4 +150,4 @@ def forecaster(data: Prepared, features: keras.Model, trees: Trees) -> keras.Mod
     steps = ops.reshape(tree_network(rows, trees), (-1, layout.horizon, len(layout.targets)))
     shift, scale = offset(window, layout)
     # The order matters: Keras adds a second summand (batch, 1, 1) as a bias along the steps if batch = horizon.
-    return around(keras.Model(window, shift + steps * scale, name="boosted_trees"), layout)
+    return in_raw_units(keras.Model(window, shift + steps * scale, name="boosted_trees"), layout)

@@ -21,10 +21,12 @@ def average(members: Sequence[tuple[keras.Model, float]], layout: Layout) -> ker
     keras.backend.clear_session()  # names of layers must not depend on other work of this process
     history = max(network.input_shape[1] or layout.history for network, _ in members)
     window = keras.Input((history, len(layout.columns)), name="history")
-    return average_networks(members, window, lambda one: window[:, -(one.input_shape[1] or layout.history) :, :])
+    return average_networks(
+        members, window, lambda network: window[:, -(network.input_shape[1] or layout.history) :, :]
+    )
 
 
-def honest_forecast(folder: Path, data: Prepared) -> Array:
+def held_out_forecast(folder: Path, data: Prepared) -> Array:
     """Return the forecasts of the validation set by a model that was not trained on it.
 
     A model in closed form was fitted again, on the validation set too, so it has them in a file.

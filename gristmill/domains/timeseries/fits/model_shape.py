@@ -1,5 +1,6 @@
 """Input and output shape of a forecasting network."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +42,22 @@ class Shape:
         """
         from keras import ops
 
-        rows = [ops.reshape(window[:, :, : self.channels], (-1, self.history * self.channels))]
+        values = ops.reshape(window[:, :, : self.channels], (-1, self.history * self.channels))
+        return self.with_known([values], window)
+
+    def with_known(self, features: list[Any], window: Any) -> Any:
+        """Return one row per window of some features, (batch, …) each, and the known columns of the horizon."""
+        from keras import ops
+
         if self.known:
-            rows.append(ops.reshape(window[:, -self.horizon :, self.channels :], (-1, self.horizon * self.known)))
-        return ops.concatenate(rows, axis=-1)
+            known = window[:, -self.horizon :, self.channels :]
+            features = [*features, ops.reshape(known, (-1, self.horizon * self.known))]
+        return ops.concatenate(features, axis=-1)
+
+
+def lags_and_means(values: Any, lags: int, lengths: Iterable[int]) -> list[Any]:
+    """Return the last values of each channel, and the means over these lengths, (batch, features) each."""
+    from keras import ops
+
+    newest = ops.reshape(values[:, -lags:], (-1, lags * values.shape[2]))
+    return [newest, *(ops.mean(values[:, -length:], axis=1) for length in lengths)]

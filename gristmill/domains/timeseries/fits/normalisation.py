@@ -9,10 +9,16 @@ Normalization for Accurate Time-Series Forecasting against Distribution Shift", 
 from typing import Any
 
 import keras
+import numpy as np
+import numpy.typing as npt
 from keras import ops
 
-from gristmill.domains.timeseries.data.dataset import Layout
+from gristmill.domains.timeseries.data.dataset import Layout, Prepared
+from gristmill.domains.timeseries.data.feed import scaled
+from gristmill.domains.timeseries.data.windows import Origins
 from gristmill.domains.timeseries.fits.window_graph import filled
+
+Array = npt.NDArray[np.float64]
 
 _MIN_SCALE = 1e-3  # added to the deviation of a window, in deviations of the training set
 
@@ -44,6 +50,15 @@ def offset(window: Any, layout: Layout) -> tuple[Any, Any]:
     return last if layout.residual else shift, scale
 
 
+def normalised_targets(data: Prepared, window: Any, starts: Origins) -> tuple[Array, Array]:
+    """Return the normalised targets of standardised windows, and their scale, (windows, horizon x targets) each."""
+    shift, scale = (np.asarray(value) for value in offset(window, data.layout))
+    targets = (scaled(data.targets(starts), data.layout, targets_only=True) - shift) / scale
+    flat = (array.reshape(len(starts), -1) for array in (targets, np.broadcast_to(scale, targets.shape)))
+    targets, scale = (array.astype(np.float64) for array in flat)
+    return targets, scale
+
+
 def standardised(core: keras.Model, layout: Layout, levels: int = 1, sequence: bool = False) -> keras.Model:
     """Return a model's own network with normalisation, from standardised windows to standardised forecasts.
 
@@ -70,7 +85,9 @@ def standardise(layout: Layout) -> keras.layers.Rescaling:
     return keras.layers.Rescaling(scale, offsets, name="standardise")
 
 
-def around(network: keras.Model, layout: Layout, sequence: bool = False, history: int | None = None) -> keras.Model:
+def in_raw_units(
+    network: keras.Model, layout: Layout, sequence: bool = False, history: int | None = None
+) -> keras.Model:
     """Return a network in raw units with the scaling inside, (batch, history, columns) to (batch, horizon, outputs).
 
     A `history` fixes the length of the windows for a network that accepts any. Windows may begin with NaN, where a
@@ -79,22 +96,21 @@ def around(network: keras.Model, layout: Layout, sequence: bool = False, history
     (Chernozhukov, Fernández-Val & Galichon, "Quantile and Probability Curves Without Crossing", Econometrica 78(3),
     2010).
     """
+    # Fill what a short series does not have, standardise, and forecast.
     targets = len(layout.targets)
     shorter = layout.past is not None and (history or layout.history) > layout.past
     history = history or network.input_shape[1] or (layout.history if shorter else None)
     window = keras.Input((history, network.input_shape[2]), name="history")
     values = filled(window, layout.season or 1)[0] if shorter else window
-    standard = standardise(layout)(values)
-    forecast = network(standard)
+    forecast = network(standardise(layout)(values))
     if sequence:
         forecast = forecast[:, -1]
+
+    # Sort the quantiles, and restore the units.
     horizon, outputs = forecast.shape[1:]
     if (repeats := outputs // targets) > 1:
         levels = keras.layers.Reshape((horizon, targets, repeats))(forecast)
         forecast = keras.layers.Reshape((horizon, outputs))(ops.sort(levels, axis=-1))
-    restore = keras.layers.Rescaling(
-        [value for value in layout.deviation[:targets] for _ in range(repeats)],
-        [value for value in layout.mean[:targets] for _ in range(repeats)],
-        name="restore",
-    )
+    scale, offsets = (np.repeat(values[:targets], repeats).tolist() for values in (layout.deviation, layout.mean))
+    restore = keras.layers.Rescaling(scale, offsets, name="restore")
     return keras.Model(window, restore(forecast), name="forecaster")

@@ -19,7 +19,7 @@ from gristmill.domains.timeseries.data.series_scale import SeriesUnits, typicall
 from gristmill.domains.timeseries.data.view import check_complete
 from gristmill.domains.timeseries.data.windows import Origins, thinned
 from gristmill.domains.timeseries.fits.model_shape import Shape
-from gristmill.domains.timeseries.fits.normalisation import around, normalised, offset, standardised
+from gristmill.domains.timeseries.fits.normalisation import in_raw_units, normalised, normalised_targets, standardised
 from gristmill.training.average_network import equal_average
 from gristmill.training.deadline import check_deadlines
 from gristmill.util.chunking import in_blocks
@@ -41,13 +41,6 @@ class Sums:
     gram: Array  # (features + 1, features + 1)
     cross: Array  # (features + 1, outputs)
     squares: float  # weighted sum over all targets
-
-    @classmethod
-    def of(cls, features: Array, targets: Array, weights: Array) -> "Sums":
-        """Return the sums over rows, (windows, features) and (windows, outputs), with weights of squared errors."""
-        design = np.column_stack([features, np.ones(len(features))])
-        weighted = (design * weights[:, np.newaxis]).T
-        return cls(weighted @ design, weighted @ targets, float(weights @ np.square(targets).sum(axis=1)))
 
     def __add__(self, other: "Sums") -> "Sums":
         return Sums(self.gram + other.gram, self.cross + other.cross, self.squares + other.squares)
@@ -90,20 +83,20 @@ class Windows:
     def rows(self, starts: Origins) -> tuple[Array, Array, Array]:
         """Return features, targets and the scale of the targets, (windows, features) and (windows, outputs) twice."""
         check_deadlines()
-        layout = self.data.layout
-        window = ops.convert_to_tensor(scaled(self.data.histories(starts), layout))
-        shift, scale = (np.asarray(value) for value in offset(window, layout))
-        targets = (scaled(self.data.targets(starts), layout, targets_only=True) - shift) / scale
-        features = np.asarray(self.shape.lags(normalised(window, layout)), np.float64) * self.importance
-        flat = [np.broadcast_to(array, targets.shape).reshape(len(starts), -1) for array in (targets, scale)]
-        return features, flat[0].astype(np.float64), flat[1].astype(np.float64)
+        window = ops.convert_to_tensor(scaled(self.data.histories(starts), self.data.layout))
+        features = np.asarray(self.shape.lags(normalised(window, self.data.layout)), np.float64) * self.importance
+        return features, *normalised_targets(self.data, window, starts)
 
     def sums(self, starts: Origins) -> Sums:
         """Return the sums over windows, some of them at a time."""
         parts = []
         for block in in_blocks(starts, WINDOWS_PER_BLOCK):
             features, targets, scale = self.rows(block)
-            parts.append(Sums.of(features, targets, np.square(self.units.weights(block, scale))))
+            weights = np.square(self.units.weights(block, scale))
+            design = np.column_stack([features, np.ones(len(features))])
+            weighted = (design * weights[:, np.newaxis]).T
+            squares = float(weights @ np.square(targets).sum(axis=1))
+            parts.append(Sums(weighted @ design, weighted @ targets, squares))
         return reduce(Sums.__add__, parts)
 
     def scaled_error(self, starts: Origins, solution: Solution) -> float:
@@ -121,7 +114,7 @@ class Windows:
         dense = keras.layers.Dense(self.shape.outputs, name="lags")
         core = keras.Model(window, dense(self.shape.lags(window)), name="linear")
         dense.set_weights([self.importance[:, np.newaxis] * solution[0], solution[1]])
-        return around(standardised(core, self.data.layout), self.data.layout)
+        return in_raw_units(standardised(core, self.data.layout), self.data.layout)
 
 
 def fit(data: Prepared, l2: float) -> keras.Model:
@@ -144,21 +137,24 @@ def choose(data: Prepared, decay: float, normalise: str | None) -> keras.Model:
     choices = [normalise] if normalise else ["none", "last", *(["reversible"] if len(data.ids) > 1 else [])]
     layouts = [replace(data.layout, normalise=choice, residual=False) for choice in choices]
     candidates = [Windows(replace(data, layout=layout), decay) for layout in layouts]
-    fitted = [cross_validate(windows) for windows in candidates]
-    most = MAX_ERROR * min(error for error, _ in fitted)
-    pairs = zip(candidates, fitted, strict=True)
-    return equal_average([windows.forecaster(solution) for windows, (error, solution) in pairs if error <= most])
+    fitted = [(windows, *cross_validate(windows)) for windows in candidates]
+    limit = MAX_ERROR * min(error for _, error, _ in fitted)
+    return equal_average([windows.forecaster(solution) for windows, error, solution in fitted if error <= limit])
 
 
 def cross_validate(windows: Windows) -> tuple[float, Solution]:
     """Return the error on left-out windows at the best penalty, and the solution on all windows."""
+    # Solve for all penalties without each fold.
     starts = thinned(windows.data.complete_origins("train"), MAX_WINDOWS)
     folds = np.array_split(starts, min(FOLDS, len(starts)))
     sums = [windows.sums(fold) for fold in folds]
     whole = reduce(Sums.__add__, sums)
     solutions = [list((whole - left_out).solutions(PENALTIES)) for left_out in sums]
-    squares = [[left_out.squared_error(one) for one in made] for left_out, made in zip(sums, solutions, strict=True)]
+
+    # Choose the penalty with the lowest error on the folds.
+    pairs = zip(sums, solutions, strict=True)
+    squares = [[left_out.squared_error(solution) for solution in without] for left_out, without in pairs]
     best = int(np.sum(squares, axis=0).argmin())
-    errors = [windows.scaled_error(fold, made[best]) for fold, made in zip(folds, solutions, strict=True)]
+    errors = [windows.scaled_error(fold, without[best]) for fold, without in zip(folds, solutions, strict=True)]
     error = float(np.average(errors, weights=[len(fold) for fold in folds]))
     return error, next(whole.solutions(PENALTIES[best : best + 1]))

@@ -23,7 +23,7 @@ def tsb_forecaster(data: Prepared, probability: float | None, size: float | None
     Weights that are not given are those that forecast the training windows best.
     """
     history, layout = min(HISTORY, longest_past(data)), data.layout
-    often, much = ((one,) if one else WEIGHTS for one in (probability, size))
+    often, much = ((weight,) if weight else WEIGHTS for weight in (probability, size))
     weights = best_weights(data.view(history=history), list(product(often, much)))
     window = keras.Input((history, len(layout.columns)), name="history")
     forecast = demand_rate(window[:, :, : len(layout.targets)], *weights)
@@ -36,7 +36,8 @@ def best_weights(data: Prepared, choices: list[tuple[float, float]]) -> tuple[fl
     if len(choices) == 1 or not len(starts):
         return choices[0]
     values = ops.convert_to_tensor(data.histories(starts)[:, :, : len(data.layout.targets)])
-    truth, units = data.targets(starts), step_sizes(data)[data.series_of(starts), np.newaxis]
+    truth = data.targets(starts)
+    units = step_sizes(data)[data.series_of(starts), np.newaxis]
 
     def squared_error(weights: tuple[float, float]) -> float:
         return float(np.square((np.asarray(demand_rate(values, *weights)) - truth) / units).mean())

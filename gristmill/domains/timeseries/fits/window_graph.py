@@ -15,7 +15,6 @@ from gristmill.domains.timeseries.data.dataset import Prepared
 from gristmill.errors import Unsuitable
 
 Kernel = npt.NDArray[np.float64]  # (history, horizon): forecasts = values @ kernel, weighted means of the values
-Graph = Callable[[Any, Any], Any]  # centred values and their count to centred forecasts, see `forecaster`
 
 
 def longest_past(data: Prepared) -> int:
@@ -23,16 +22,11 @@ def longest_past(data: Prepared) -> int:
     return int(np.diff(data.part("train")).max())
 
 
-def check_past(data: Prepared, needed: int) -> int:
-    """Return the number of observations that a kind needs, after checking that a series has as many to fit on.
-
-    Raises:
-        Unsuitable: all training sets are shorter.
-    """
+def check_past(data: Prepared, needed: int) -> None:
+    """Raise `Unsuitable` if no training set of a series has as many observations as needed."""
     if (longest := longest_past(data)) < needed:
         longest_of = "the series has" if len(data.ids) == 1 else "the longest series has"
         raise Unsuitable(f"needs {needed} observations in the training set; {longest_of} {longest}")
-    return needed
 
 
 def season_of(data: Prepared, season: int | None) -> int:
@@ -41,12 +35,13 @@ def season_of(data: Prepared, season: int | None) -> int:
     Raises:
         Unsuitable: there is no season.
     """
-    if found := season or data.layout.season:
-        return found
-    raise Unsuitable("needs a season, and none was found in the training set; set preprocess.season")
+    season = season or data.layout.season
+    if not season:
+        raise Unsuitable("needs a season, and none was found in the training set; set preprocess.season")
+    return season
 
 
-def forecaster(data: Prepared, history: int, graph: Graph, season: int = 1) -> keras.Model:
+def forecaster(data: Prepared, history: int, graph: Callable[[Any, Any], Any], season: int = 1) -> keras.Model:
     """Return a network, (batch, history, columns) to (batch, horizon, targets), around a graph of centred values.
 
     `graph` gets the targets minus their last values, (batch, history, targets), so that float32 has digits for the
@@ -97,8 +92,14 @@ def differencing(season: int, length: int, smooth: int, horizon: int) -> Kernel:
     return kernel
 
 
-def drift_forecaster(data: Prepared, history: int) -> keras.Model:
-    """Return the network that continues the line from the first observed value of a window to the last."""
+def drift_forecaster(data: Prepared, length: int | None) -> keras.Model:
+    """Return the network that continues the line from the first observed value of a window to the last.
+
+    Raises:
+        Unsuitable: no training set is as long as the window.
+    """
+    history = max(2, length or min(500, longest_past(data)))
+    check_past(data, history)
     ahead = np.arange(1, data.layout.horizon + 1, dtype=np.float32).reshape(1, -1, 1)
 
     def line(values: Any, count: Any) -> Any:
@@ -134,6 +135,6 @@ def fill_source(observed: Any, season: int) -> tuple[Any, Any, Any]:
 def product(values: Any, kernel: Kernel) -> Any:
     """Return the products of values, (batch, history, targets), and a kernel, (batch, outputs, targets)."""
     layer = keras.layers.EinsumDense("bht,hs->bst", (kernel.shape[1], values.shape[2]), trainable=False)
-    made = layer(values)
+    products = layer(values)
     layer.set_weights([kernel])
-    return made
+    return products

@@ -24,7 +24,5 @@ class Autoregression(Settings):
     def fit(self, data: "Prepared") -> "keras.Model":
         """Return the network; `Unsuitable` is raised if all series are too short for the order."""
         from gristmill.domains.timeseries.fits.autoregression import autoregressive_forecaster
-        from gristmill.domains.timeseries.fits.window_graph import check_past
 
-        check_past(data, 2 * (self.order or 1) + 3)
         return autoregressive_forecaster(data, self.order)

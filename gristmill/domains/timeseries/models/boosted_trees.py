@@ -31,14 +31,6 @@ class BoostedTrees(ViewSettings):
         from gristmill.domains.timeseries.fits import boosting
         from gristmill.training.trees.fit import TreeSettings
 
-        settings = TreeSettings(
-            rounds=self.rounds,
-            learning_rate=self.learning_rate,
-            leaves=self.leaves,
-            depth=self.depth,
-            min_rows=self.min_rows,
-            row_share=0.7,
-            column_share=0.4,
-            l2=1.0,
-        )
+        own = self.model_dump(include={"rounds", "learning_rate", "leaves", "depth", "min_rows"})
+        settings = TreeSettings(**own, row_share=0.7, column_share=0.4, l2=1.0)
         return boosting.fit(with_seasonal_history(data, self.history), self.normalise, settings)

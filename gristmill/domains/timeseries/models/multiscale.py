@@ -1,9 +1,9 @@
 """Dense layers on the newest values and on means over increasingly long spans."""
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from gristmill.domains.timeseries.data.view import NetworkSettings
-from gristmill.domains.timeseries.fits.model_shape import Shape
+from gristmill.domains.timeseries.fits.model_shape import Shape, lags_and_means
 from gristmill.settings.base import PositiveInt, Sizes
 
 if TYPE_CHECKING:
@@ -23,27 +23,14 @@ class Multiscale(NetworkSettings):
     lags: PositiveInt = 12  # newest values that the network sees one by one
 
     def build(self, shape: Shape) -> "keras.Model":
-        """Return the network on the lags and means of a window."""
+        """Return the network on the newest values, the means of the last 2, 4, 8, … and of all, and known columns."""
         import keras
 
         window = keras.Input((shape.history, shape.columns))
-        seen = features = _summary(window, shape, min(self.lags, shape.history))
+        lengths = sorted({*(2**power for power in range(1, shape.history.bit_length())), shape.history})
+        summary = lags_and_means(window[:, :, : shape.channels], min(self.lags, shape.history), lengths)
+        seen = features = shape.with_known(summary, window)
         for width in self.units:
             features = keras.layers.Dense(width, activation="relu")(features)
         added = keras.layers.Dense(shape.outputs)(features) + keras.layers.Dense(shape.outputs)(seen)
         return keras.Model(window, added, name="multiscale")
-
-
-def _summary(window: Any, shape: Shape, lags: int) -> Any:
-    """Return the newest values, the means of the last 2, 4, 8, … and of all, and the known columns of the horizon."""
-    from keras import ops
-
-    values = window[:, :, : shape.channels]
-    powers = range(1, shape.history.bit_length())
-    lengths = sorted({*(2**power for power in powers), shape.history})
-    parts = [ops.reshape(values[:, -lags:], (-1, lags * shape.channels))]
-    parts += [ops.mean(values[:, -length:], axis=1) for length in lengths]
-    if shape.known:
-        known = window[:, -shape.horizon :, shape.channels :]
-        parts.append(ops.reshape(known, (-1, shape.horizon * shape.known)))
-    return ops.concatenate(parts, axis=-1)

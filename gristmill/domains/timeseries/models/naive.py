@@ -21,9 +21,9 @@ class Naive(Settings):
 
     def fit(self, data: "Prepared") -> "keras.Model":
         """Return the network."""
-        from gristmill.domains.timeseries.fits.window_graph import linear_forecaster, moving_average
+        from gristmill.domains.timeseries.fits import window_graph as graph
 
-        return linear_forecaster(data, moving_average(1, data.layout.horizon))
+        return graph.linear_forecaster(data, graph.moving_average(1, data.layout.horizon))
 
 
 class SeasonalNaive(Settings):
@@ -35,15 +35,11 @@ class SeasonalNaive(Settings):
 
     def fit(self, data: "Prepared") -> "keras.Model":
         """Return the network; `Unsuitable` is raised if there is no season or no series as long."""
-        from gristmill.domains.timeseries.fits.window_graph import (
-            check_past,
-            linear_forecaster,
-            season_of,
-            seasonal_naive,
-        )
+        from gristmill.domains.timeseries.fits import window_graph as graph
 
-        season = check_past(data, season_of(data, self.season))
-        return linear_forecaster(data, seasonal_naive(season, data.layout.horizon), season)
+        season = graph.season_of(data, self.season)
+        graph.check_past(data, season)
+        return graph.linear_forecaster(data, graph.seasonal_naive(season, data.layout.horizon), season)
 
 
 class Drift(Settings):
@@ -55,9 +51,9 @@ class Drift(Settings):
 
     def fit(self, data: "Prepared") -> "keras.Model":
         """Return the network; `Unsuitable` is raised if no series has two observations."""
-        from gristmill.domains.timeseries.fits.window_graph import check_past, drift_forecaster, longest_past
+        from gristmill.domains.timeseries.fits import window_graph as graph
 
-        return drift_forecaster(data, check_past(data, max(2, self.length or min(500, longest_past(data)))))
+        return graph.drift_forecaster(data, self.length)
 
 
 class MovingAverage(Settings):
@@ -69,9 +65,10 @@ class MovingAverage(Settings):
 
     def fit(self, data: "Prepared") -> "keras.Model":
         """Return the network; `Unsuitable` is raised if all series are shorter than the average."""
-        from gristmill.domains.timeseries.fits.window_graph import check_past, linear_forecaster, moving_average
+        from gristmill.domains.timeseries.fits import window_graph as graph
 
-        return linear_forecaster(data, moving_average(check_past(data, self.length), data.layout.horizon))
+        graph.check_past(data, self.length)
+        return graph.linear_forecaster(data, graph.moving_average(self.length, data.layout.horizon))
 
 
 class Differencing(Settings):
@@ -87,14 +84,10 @@ class Differencing(Settings):
 
     def fit(self, data: "Prepared") -> "keras.Model":
         """Return the network; `Unsuitable` is raised if there is no season or no series is long enough."""
-        from gristmill.domains.timeseries.fits.window_graph import (
-            check_past,
-            differencing,
-            linear_forecaster,
-            season_of,
-        )
+        from gristmill.domains.timeseries.fits import window_graph as graph
 
-        season = season_of(data, self.season)
+        season = graph.season_of(data, self.season)
         length = self.length or season
-        check_past(data, season + max(length, self.smooth // 2))
-        return linear_forecaster(data, differencing(season, length, self.smooth, data.layout.horizon), season)
+        graph.check_past(data, season + max(length, self.smooth // 2))
+        kernel = graph.differencing(season, length, self.smooth, data.layout.horizon)
+        return graph.linear_forecaster(data, kernel, season)

@@ -30,37 +30,21 @@ def flag(data: Prepared, part: str, forecaster: Forecaster, intervals: Intervals
     """
     starts = data.all_origins(part, horizon=1, stride=1)
     starts = starts[~data.filled[starts]]
-    flagged, expected, low, high = _flags(data, starts, forecaster, intervals)
-    at, channel = np.nonzero(flagged)
-    return pd.DataFrame(
-        {
-            "unique_id": np.array(data.ids, object)[data.series_of(starts[at])],
-            "channel": np.array(data.layout.targets, object)[channel],
-            "ds": data.times[starts[at]],
-            "y": data.values[starts[at], channel],
-            "expected": expected[at, channel],
-            "low": low[at, channel],
-            "high": high[at, channel],
-        }
-    )
-
-
-def _flags(
-    data: Prepared, starts: Origins, forecaster: Forecaster, intervals: Intervals
-) -> tuple[npt.NDArray[np.bool_], Array, Array, Array]:
-    """Return which values at `starts` are flagged, their forecasts, and the bounds of their intervals."""
+    owner = data.series_of(starts)
+    targets = len(data.layout.targets)
     intervals = intervals.first_step()
-    targets, reach = len(data.layout.targets), max(data.layout.history, intervals.history)
-    cleaned = replace(data, values=data.values.copy())
+    reach = max(data.layout.history, intervals.history)
+    values, cleaned = data.values[starts, :targets], replace(data, values=data.values.copy())
     expected, low, high = (np.empty((len(starts), targets)) for _ in range(3))
-    flagged = np.zeros((len(starts), targets), bool)
-    owner, stale = data.series_of(starts), np.ones(len(starts), bool)
-    values = data.values[starts, :targets]
+    flagged, stale = np.zeros((len(starts), targets), bool), np.ones(len(starts), bool)
     for _ in range(_MAX_ROUNDS):
+        # Forecast the values whose windows changed, and their intervals.
         expected[stale] = clipped(forecaster(cleaned, starts[stale])[:, 0], intervals.nonnegative)
         local = local_at(cleaned, starts[stale], intervals.lag, intervals.empty, intervals.most)
         bounds = intervals.around(expected[stale, np.newaxis], local)[:, 0]
         low[stale], high[stale] = bounds[..., 0], bounds[..., -1]
+
+        # Flag the first value of each cluster, and replace it by its forecast.
         outside = ((values < low) | (values > high)) & ~flagged
         new = outside & ~_follows(np.any(outside, axis=1), starts, owner, reach)[:, np.newaxis]
         if not new.any():
@@ -68,7 +52,18 @@ def _flags(
         flagged |= new
         cleaned.values[starts, :targets] = np.where(new, expected, cleaned.values[starts, :targets])
         stale = _follows(np.any(new, axis=1), starts, owner, reach)
-    return flagged, expected, low, high
+    window, channel = np.nonzero(flagged)
+    return pd.DataFrame(
+        {
+            "unique_id": np.array(data.ids, object)[owner[window]],
+            "channel": np.array(data.layout.targets, object)[channel],
+            "ds": data.times[starts[window]],
+            "y": values[window, channel],
+            "expected": expected[window, channel],
+            "low": low[window, channel],
+            "high": high[window, channel],
+        }
+    )
 
 
 def _follows(

@@ -48,27 +48,34 @@ def segments(values: Values, season: int | None) -> list[Segment]:
 
     No segment is shorter than a season, which is a number of observations.
     """
-    found = []
+    lines = []
     for begin, end in itertools.pairwise([0, *change_points(values, season), len(values)]):
         piece = values[begin:end]
-        at = np.arange(len(piece)) - (len(piece) - 1) / 2
-        slope = float(at @ piece / (at @ at)) if len(piece) > 1 else 0.0
+        time = np.arange(len(piece)) - (len(piece) - 1) / 2
+        slope = float(time @ piece / (time @ time)) if len(piece) > 1 else 0.0
         level = float(piece.mean())
-        found.append(Segment(begin, end, level, slope, float((piece - level - slope * at).std())))
-    return found
+        lines.append(Segment(begin, end, level, slope, float((piece - level - slope * time).std())))
+    return lines
 
 
 def change_points(values: Values, season: int | None) -> list[int]:
     """Return the positions of the change points."""
+    # 1. Subtract the season, and average a long series; an incomplete last block is left out.
     size = -(-len(values) // MAX_POINTS)
-    points = _averaged(values - _seasonal(values, season), size)
+    whole = len(values) // size * size
+    adjusted = values - _seasonal(values, season)
+    points = np.asarray(adjusted[:whole].reshape(-1, size).mean(axis=1))
+
+    # 2. Subtract the autocorrelation.
     shortest = max(MIN_SEGMENT_POINTS, -(-(season or 0) // size))
     independent, deviation = _independent(points)
     if deviation == 0 or len(independent) < 2 * shortest:
         return []
+
+    # 3. Split the remainder; its first point has no predecessor and was dropped.
     places = np.arange(0, len(independent), 1 + len(independent) // MAX_PLACES)
-    found = _best_split(independent / deviation, places, shortest, 3 * np.log(len(independent)))
-    return [(at + 1) * size for at in found]  # the first point has no predecessor and was dropped
+    splits = _best_split(independent / deviation, places, shortest, 3 * np.log(len(independent)))
+    return [(split + 1) * size for split in splits]
 
 
 def _best_split(points: Values, places: Places, shortest: int, penalty: float) -> list[int]:
@@ -77,37 +84,37 @@ def _best_split(points: Values, places: Places, shortest: int, penalty: float) -
     The cost is the sum of squared residuals and a penalty for each line. `best` has the cost of the points before each
     place, and `last` the place where the last of their lines begins.
     """
-    residuals = _LineResiduals(points)
+    sums = _running_sums(points)
     ends = np.append(places, len(points))
     best, last = np.full(len(ends), np.inf), np.zeros(len(ends), int)
     best[0] = 0
     for number, end in enumerate(ends):
         starts = ends[: np.searchsorted(ends, end - shortest, side="right")]
         if len(starts):
-            costs = best[: len(starts)] + residuals.between(starts, end) + penalty
+            costs = best[: len(starts)] + _squared_residuals(sums, starts, end) + penalty
             last[number] = costs.argmin()
             best[number] = costs[last[number]]
-    found, at = [], int(last[-1])
-    while at:
-        found.append(int(ends[at]))
-        at = int(last[at])
-    return found[::-1]
+    splits, number = [], int(last[-1])
+    while number:
+        splits.append(int(ends[number]))
+        number = int(last[number])
+    return splits[::-1]
 
 
-class _LineResiduals:
-    """Squared residuals of straight lines, from running sums: equally fast for short and long segments."""
+def _running_sums(points: Values) -> Values:
+    """Return running sums for `_squared_residuals`, which is equally fast for short and long segments with them."""
+    time = np.arange(len(points)) - len(points) / 2  # centred, like the values: less cancellation
+    values = points - points.mean()
+    products = (np.ones(len(time)), time, time**2, values, time * values, values**2)
+    return np.array([np.concatenate([[0.0], np.cumsum(product)]) for product in products])
 
-    def __init__(self, points: Values) -> None:
-        at, values = np.arange(len(points)) - len(points) / 2, points - points.mean()  # centred: less cancellation
-        products = (np.ones(len(at)), at, at**2, values, at * values, values**2)
-        self._sums = np.array([np.concatenate([[0.0], np.cumsum(product)]) for product in products])
 
-    def between(self, starts: Places, end: int) -> Values:
-        """Return the squared residuals of the lines through the points from each start to an end (exclusive)."""
-        count, x, xx, y, xy, yy = self._sums[:, [end]] - self._sums[:, starts]
-        spread, along = xx - x * x / count, xy - x * y / count
-        explained = np.divide(along * along, spread, out=np.zeros(len(starts)), where=spread > 0)
-        return np.asarray(yy - y * y / count - explained)
+def _squared_residuals(sums: Values, starts: Places, end: int) -> Values:
+    """Return the squared residuals of the lines through the points from each start to an end (exclusive)."""
+    count, x, xx, y, xy, yy = sums[:, [end]] - sums[:, starts]
+    spread, along = xx - x * x / count, xy - x * y / count
+    explained = np.divide(along * along, spread, out=np.zeros(len(starts)), where=spread > 0)
+    return np.asarray(yy - y * y / count - explained)
 
 
 def _seasonal(values: Values, season: int | None) -> Values:
@@ -117,12 +124,6 @@ def _seasonal(values: Values, season: int | None) -> Values:
     periods = values[: len(values) // season * season].reshape(-1, season)
     shape = (periods - periods.mean(axis=1, keepdims=True)).mean(axis=0)
     return np.resize(shape, len(values))
-
-
-def _averaged(values: Values, size: int) -> Values:
-    """Return the means of blocks of `size` observations, without an incomplete last block."""
-    whole = len(values) // size * size
-    return np.asarray(values[:whole].reshape(-1, size).mean(axis=1))
 
 
 def _independent(points: Values) -> tuple[Values, float]:

@@ -66,7 +66,6 @@ def find_patterns(values: Values, season: int | None) -> Patterns:
     season = season if season is not None and 2 <= season <= len(values) // 2 else None
     trend, seasonal, remainder = decompose(values, season)
     lags = min(len(values) - 1, max(MIN_LAGS, 2 * (season or 0)))
-    adjusted, steps = _standard(values - seasonal, values), _standard(np.diff(values), values)
     correlations = autocorrelation(values)[: lags + 1]
     summary = {
         "observations": len(values),
@@ -76,11 +75,7 @@ def find_patterns(values: Values, season: int | None) -> Patterns:
         "deviation_of_remainder": float(remainder.std()),
         "autocorrelation": float(correlations[1]) if len(correlations) > 1 else None,
         "bound": 1.96 / math.sqrt(len(values)),  # 95 % of the autocorrelations of white noise are within ±bound
-        # p-values. ADF's hypothesis is that the level wanders, KPSS's (from 0.01 to 0.1) that it does not; both without
-        # the season. Ljung-Box's hypothesis is that the first differences are white noise.
-        "unit_root": None if adjusted is None else _unit_root(adjusted),
-        "stationary": None if adjusted is None else _stationary(adjusted),
-        "steps_are_noise": None if steps is None else _white_noise(steps, season),
+        **_p_values(values, seasonal, season),
     }
     return Patterns(begin, trend, seasonal, remainder, correlations, summary)
 
@@ -91,38 +86,24 @@ def decompose(values: Values, season: int | None) -> tuple[Values, Values, Value
     A series of at least two seasons is decomposed by STL. Otherwise the trend is a LOESS over a fifth of the series and
     the seasonal part is 0.
     """
-    if season is not None and 2 <= season <= len(values) // 2:
-        trend, seasonal = _stl(values, season)
-    else:
-        trend, seasonal = _smooth(values), np.zeros(len(values))
-    return trend, seasonal, values - trend - seasonal
-
-
-def _stl(values: Values, season: int) -> tuple[Values, Values]:
+    from statsmodels.nonparametric.smoothers_lowess import lowess
     from statsmodels.tsa.seasonal import STL
 
-    window = math.ceil(1.5 * season / (1 - 1.5 / SEASONS_AVERAGED)) | 1  # odd; as in the paper
-    fitted = STL(
-        values,
-        period=season,
-        seasonal=SEASONS_AVERAGED,
-        seasonal_deg=0,
-        trend=window,
-        trend_jump=math.ceil(window / 10),  # LOESS only at every tenth of the window, for speed
-        low_pass_jump=math.ceil(season / 10),
-    ).fit(inner_iter=2)
-    return np.asarray(fitted.trend), np.asarray(fitted.seasonal)
-
-
-def _smooth(values: Values) -> Values:
-    from statsmodels.nonparametric.smoothers_lowess import lowess
-
-    count = len(values)
-    if count < MIN_OBSERVATIONS or (values == values[0]).all():
-        return np.full(count, values.mean())
-    window = max(TREND_SHARE, MIN_OBSERVATIONS / count)
-    smoothed = lowess(values, np.arange(count), frac=window, it=0, delta=0.01 * count, return_sorted=False)
-    return np.asarray(smoothed, np.float64)
+    count, seasonal = len(values), np.zeros(len(values))
+    if season is not None and 2 <= season <= count // 2:
+        window = math.ceil(1.5 * season / (1 - 1.5 / SEASONS_AVERAGED)) | 1  # odd; as in the paper
+        # LOESS only at every tenth of the windows, for speed
+        jumps = {"trend_jump": math.ceil(window / 10), "low_pass_jump": math.ceil(season / 10)}
+        stl = STL(values, period=season, seasonal=SEASONS_AVERAGED, seasonal_deg=0, trend=window, **jumps)
+        fitted = stl.fit(inner_iter=2)
+        trend, seasonal = np.asarray(fitted.trend), np.asarray(fitted.seasonal)
+    elif count < MIN_OBSERVATIONS or (values == values[0]).all():
+        trend = np.full(count, values.mean())
+    else:
+        share = max(TREND_SHARE, MIN_OBSERVATIONS / count)
+        smoothed = lowess(values, np.arange(count), frac=share, it=0, delta=0.01 * count, return_sorted=False)
+        trend = np.asarray(smoothed, np.float64)
+    return trend, seasonal, values - trend - seasonal
 
 
 def _strength(part: Values, remainder: Values) -> float:
@@ -137,36 +118,32 @@ def _standard(part: Values, values: Values) -> Values | None:
     return np.asarray((part - part.mean()) / part.std())
 
 
-def _unit_root(values: Values) -> float | None:
-    from statsmodels.tools.sm_exceptions import SingularMatrixWarning
-    from statsmodels.tsa.stattools import adfuller
+def _p_values(values: Values, seasonal: Values, season: int | None) -> dict[str, float | None]:
+    """Return the p-values of three hypotheses; None where a test is not possible.
 
-    if np.ptp(np.diff(values)) <= 1e-9:  # a straight line has nothing to regress on
-        return None
-    lags = int(np.cbrt(len(values) - 1))
-    with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):  # if the lags explain everything
-        warnings.simplefilter("ignore", SingularMatrixWarning)
-        return _probability(adfuller(values, maxlag=lags, autolag=None, result_object=True).pvalue)
-
-
-def _stationary(values: Values) -> float | None:
-    from statsmodels.tools.sm_exceptions import InterpolationWarning
-    from statsmodels.tsa.stattools import kpss
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", InterpolationWarning)  # its table ends at 0.01 and 0.1; `_p` shows that
-        return _probability(kpss(values, nlags="auto", result_object=True).pvalue)
-
-
-def _white_noise(steps: Values, season: int | None) -> float | None:
+    The hypothesis of `unit_root` (ADF) is that the level wanders, that of `stationary` (KPSS, from 0.01 to 0.1) that it
+    does not; both without the season. That of `steps_are_noise` (Ljung-Box) is that first differences are white noise.
+    """
     from statsmodels.stats.diagnostic import acorr_ljungbox
+    from statsmodels.tools.sm_exceptions import InterpolationWarning, SingularMatrixWarning
+    from statsmodels.tsa.stattools import adfuller, kpss
 
-    lags = max(1, min(2 * season if season else 10, len(steps) // 5))
-    return _probability(acorr_ljungbox(steps, lags=[lags])["lb_pvalue"].iloc[0])
-
-
-def _probability(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
+    p_values = dict.fromkeys(("unit_root", "stationary", "steps_are_noise"), math.nan)
+    adjusted = _standard(values - seasonal, values)
+    steps = _standard(np.diff(values), values)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SingularMatrixWarning)  # if the lags explain everything
+        warnings.simplefilter("ignore", InterpolationWarning)  # KPSS's table ends at 0.01 and 0.1; `_p` shows that
+        if adjusted is not None:
+            p_values["stationary"] = kpss(adjusted, nlags="auto", result_object=True).pvalue
+        if adjusted is not None and np.ptp(np.diff(adjusted)) > 1e-9:  # a straight line has nothing to regress on
+            lags = int(np.cbrt(len(adjusted) - 1))
+            with np.errstate(divide="ignore", invalid="ignore"):
+                p_values["unit_root"] = adfuller(adjusted, maxlag=lags, autolag=None, result_object=True).pvalue
+        if steps is not None:
+            lags = max(1, min(2 * season if season else 10, len(steps) // 5))
+            p_values["steps_are_noise"] = acorr_ljungbox(steps, lags=[lags])["lb_pvalue"].iloc[0]
+    return {name: float(value) if math.isfinite(value) else None for name, value in p_values.items()}
 
 
 def sentences(summary: Mapping[str, float | int | None]) -> list[str]:

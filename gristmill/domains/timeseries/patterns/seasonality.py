@@ -36,14 +36,19 @@ def find_season(values: Values) -> int | None:
     longest = len(values) // 2
     if longest < 2 or not values.any():
         return None
+
+    # 1. Find candidates, exact enough to be off by at most an eighth of a period over all periods.
+    peaks = {lag for series in (values, np.diff(values)) for lag in _peaks(series, longest)[:MAX_CANDIDATES]}
+    candidates = {_refined(values, lag, longest, max(1, lag * lag // (4 * len(values)))) for lag in peaks}
+
+    # 2. Test them for replication.
     threshold = 2 + float(np.sqrt(2 * np.log(len(values))))  # expected maximum of as many random draws, and a margin
-    explains = {
-        length: explained(values, length)
-        for length in _candidates(values, longest)
-        if replication(values, length) > threshold
-    }
+    replicated = [length for length in candidates if replication(values, length) > threshold]
+    explains = {length: explained(values, length) for length in replicated}
     if not explains:
         return None
+
+    # 3. Take the shortest that explains enough, and refine its length.
     season = min(length for length, variance in explains.items() if variance >= max(explains.values()) / 2)
     season = _whole(values, season, longest, threshold)
     shortest = min(explains)
@@ -117,12 +122,6 @@ def autocorrelation(values: Values) -> Values:
     return np.asarray(products / products[0] if products[0] > 0 else np.eye(1, len(values))[0])
 
 
-def _candidates(values: Values, longest: int) -> set[int]:
-    """Return the lags of the peaks, exact enough to be off by at most an eighth of a period over all periods."""
-    peaks = {lag for series in (values, np.diff(values)) for lag in _peaks(series, longest)[:MAX_CANDIDATES]}
-    return {_refined(values, lag, longest, max(1, lag * lag // (4 * len(values)))) for lag in peaks}
-
-
 def _peaks(values: Values, longest: int) -> list[int]:
     """Return the lags of local maxima of the autocorrelation that rise at least half as much as the largest."""
     lags = len(values) - np.arange(len(values))
@@ -139,7 +138,8 @@ def _peaks(values: Values, longest: int) -> list[int]:
 
 def _whole(values: Values, part: int, longest: int, threshold: float) -> int:
     """Return the season of which `part` is a half or a third, or `part` itself; a day has two rush hours."""
-    rest, minimum = values - _shape(values, part), MIN_GAIN * explained(values, part)
+    rest = values - _shape(values, part)
+    minimum = MIN_GAIN * explained(values, part)
     for length in (2 * part, 3 * part):
         if length <= longest and explained(values, length) > minimum and replication(rest, length) > threshold:
             return _whole(values, length, longest, threshold)
@@ -160,8 +160,8 @@ def _refined(values: Values, season: int, longest: int, step: int = 1) -> int:
 
 def _shape(values: Values, season: int) -> Values:
     """Return the mean of each position in the season, repeated over the series."""
-    places = np.arange(len(values)) % season
-    return np.asarray((np.bincount(places, values) / np.bincount(places))[places])
+    phases = np.arange(len(values)) % season
+    return np.asarray((np.bincount(phases, values) / np.bincount(phases))[phases])
 
 
 def _without_line(values: Values) -> Values:

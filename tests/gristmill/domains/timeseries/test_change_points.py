@@ -13,7 +13,8 @@ from gristmill.domains.timeseries.patterns.change_points import (
     MAX_POINTS,
     MIN_SEGMENT_POINTS,
     _best_split,
-    _LineResiduals,
+    _running_sums,
+    _squared_residuals,
     change_points,
     segments,
 )
@@ -188,23 +189,23 @@ def test_the_unit_of_the_values_does_not_matter(factor: float, offset: float) ->
 @pytest.mark.parametrize("offset", [0, 1e6])
 def test_the_cost_of_a_piece_is_what_a_fitted_line_leaves(offset: float) -> None:
     values = noise(200, 0) + bend(200, 90, 0.3) + offset
-    residuals = _LineResiduals(values)
+    sums = _running_sums(values)
     for begin, end in [(0, 200), (0, 2), (198, 200), (50, 61), (13, 150)]:
         at = np.arange(end - begin)
         rest = values[begin:end] - np.polyval(np.polyfit(at, values[begin:end] - offset, 1), at) - offset
-        assert residuals.between(np.array([begin]), end) == pytest.approx(np.square(rest).sum(), abs=1e-6)
+        assert _squared_residuals(sums, np.array([begin]), end) == pytest.approx(np.square(rest).sum(), abs=1e-6)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_no_other_split_costs_less(seed: int) -> None:
     points, places = noise(16, seed) + shift(16, 8, 3), np.arange(0, 16, 2)
-    residuals = _LineResiduals(points)
+    sums = _running_sums(points)
 
     def cost(inner: tuple[int, ...]) -> float:
         lines = list(itertools.pairwise([0, *inner, 16]))
         if min(end - begin for begin, end in lines) < 3:
             return np.inf
-        return sum(float(residuals.between(np.array([begin]), end)[0]) + 1 for begin, end in lines)
+        return sum(float(_squared_residuals(sums, np.array([begin]), end)[0]) + 1 for begin, end in lines)
 
     every = [inner for count in range(5) for inner in itertools.combinations(places[1:].tolist(), count)]
     assert _best_split(points, places, 3, 1.0) == list(min(every, key=cost))

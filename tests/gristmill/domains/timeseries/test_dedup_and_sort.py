@@ -22,7 +22,8 @@ SOURCE = Rows(pd.DataFrame(index=range(7)), (Path("a.csv"),), (0,))
 
 def ordered(days: list[int], series: list[int], values: list[float] | None = None) -> tuple[Observations, int]:
     columns = {"y": np.array(np.arange(len(days)) if values is None else values, float)}
-    return in_order(DAYS[days], np.array(series), pd.Index(["A", "B"][: max(series) + 1]), columns)
+    ids = pd.Index(["A", "B"][: max(series) + 1])
+    return in_order(Observations(ids, np.array(series), DAYS[days], columns, np.arange(len(days))))
 
 
 @pytest.mark.parametrize(

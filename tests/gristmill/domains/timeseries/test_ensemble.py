@@ -11,7 +11,7 @@ import pytest
 from gristmill.domains.common.ensemble_weights import weighted_average
 from gristmill.domains.timeseries.data.dataset import Prepared
 from gristmill.domains.timeseries.fits.ensemble import average
-from gristmill.domains.timeseries.fits.normalisation import around
+from gristmill.domains.timeseries.fits.normalisation import in_raw_units
 from gristmill.domains.timeseries.forecasts import by_network
 from gristmill.domains.timeseries.intervals.quantiles import Intervals, with_quantiles
 from gristmill.domains.timeseries.models.dense import Dense
@@ -48,7 +48,7 @@ def members() -> dict[str, Any]:
     fitted = {}
     for name, model in MODELS.items():
         if name == "dense":  # untrained
-            fitted[name] = around(networks(model, Train(), prepared().layout)[1], prepared().layout)
+            fitted[name] = in_raw_units(networks(model, Train(), prepared().layout)[1], prepared().layout)
         else:
             fitted[name], _ = fit_forecaster(model, Train(), prepared(), Path(), Path(), lambda epoch: None)
     return fitted

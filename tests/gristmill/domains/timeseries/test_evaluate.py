@@ -17,7 +17,7 @@ from gristmill.domains.timeseries.data import dataset
 from gristmill.domains.timeseries.data.dataset import Prepared
 from gristmill.domains.timeseries.data.windows import target_index
 from gristmill.domains.timeseries.evaluate import evaluate, summarised
-from gristmill.domains.timeseries.fits.ensemble import honest_forecast
+from gristmill.domains.timeseries.fits.ensemble import held_out_forecast
 from gristmill.domains.timeseries.forecasts import read_forecast, read_predictions
 from gristmill.domains.timeseries.intervals.calibration import calibrate, local_at
 from gristmill.domains.timeseries.intervals.quantiles import intervals_of
@@ -485,7 +485,7 @@ def test_the_model_is_the_weighted_average_of_its_members(auto: Auto, part: str)
     assert rows["model"].to_numpy() == pytest.approx(average.to_numpy(), rel=1e-5)
     if part == "validation":  # of fits that did not see it
         for name in ("linear", "dense"):
-            honest = honest_forecast(candidates[name].train, data)
+            honest = held_out_forecast(candidates[name].train, data)
             assert rows[name].to_numpy() == pytest.approx(honest.ravel(), rel=1e-6)
 
 
@@ -525,7 +525,7 @@ def test_scores_tell_baselines_other_candidates_and_what_was_selected(auto: Auto
     assert len(data.ids) == 2
 
 
-def test_intervals_are_calibrated_on_honest_forecasts_of_the_average(auto: Auto) -> None:
+def test_intervals_are_calibrated_on_held_out_forecasts_of_the_average(auto: Auto) -> None:
     data, candidates, _, out = auto
     scores, kept = read_document(out / "scores.json"), intervals_of(read_document(out / "intervals.json"))
 

@@ -18,7 +18,7 @@ from gristmill.domains.timeseries.backtest import block_parts
 from gristmill.domains.timeseries.data import dataset
 from gristmill.domains.timeseries.data.dataset import PARTS, Prepared
 from gristmill.domains.timeseries.data.windows import history_index, sequence_index, target_index
-from gristmill.domains.timeseries.fits.normalisation import around
+from gristmill.domains.timeseries.fits.normalisation import in_raw_units
 from gristmill.domains.timeseries.forecasts import by_network
 from gristmill.domains.timeseries.models.dense import Dense
 from gristmill.domains.timeseries.models.linear import Linear
@@ -115,7 +115,7 @@ def test_no_forecast_changes_with_what_comes_from_its_origin_on(model: Any, norm
         *tables, inputs=1, known=1, history=5, horizon=2, test=8, normalise=normalise, residual=normalise == "mean"
     )
     keras.utils.set_random_seed(0)
-    network = around(networks(model, Train(), data.layout)[1], data.layout, sequence=False)
+    network = in_raw_units(networks(model, Train(), data.layout)[1], data.layout, sequence=False)
     starts = data.origins("test")
     forecasts = by_network(network, data, starts)
 

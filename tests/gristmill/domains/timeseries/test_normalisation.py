@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gristmill.domains.timeseries.data.dataset import Layout
-from gristmill.domains.timeseries.fits.normalisation import around, normalised, offset, window_statistics
+from gristmill.domains.timeseries.fits.normalisation import in_raw_units, normalised, offset, window_statistics
 from gristmill.domains.timeseries.models.dense import Dense
 from gristmill.domains.timeseries.settings import Train
 from helpers.small_runs import assembled, networks
@@ -29,7 +29,7 @@ def forecaster(of: Layout, **learning: Any) -> keras.Model:
     keras.utils.set_random_seed(0)
     core, network = networks(Dense(kind="dense", units=()), Train(**learning), of)
     core.layers[-1].bias.assign(RANDOM.normal(size=core.layers[-1].bias.shape))
-    return around(network, of, learning.get("targets") == "sequence")
+    return in_raw_units(network, of, learning.get("targets") == "sequence")
 
 
 def predicted(network: keras.Model, windows: Any) -> Any:

@@ -10,7 +10,7 @@ from gristmill.domains.common.candidates import CandidateArtifacts
 from gristmill.domains.common.ensemble_weights import weighted_average
 from gristmill.domains.timeseries import forecasts
 from gristmill.domains.timeseries.data.dataset import Prepared
-from gristmill.domains.timeseries.fits.ensemble import honest_forecast
+from gristmill.domains.timeseries.fits.ensemble import held_out_forecast
 from gristmill.domains.timeseries.forecasts import Forecasts, by_network
 from gristmill.domains.timeseries.models.naive import Drift, SeasonalNaive
 from gristmill.domains.timeseries.part_forecasts import PartForecasts, forecasts_of
@@ -64,7 +64,7 @@ def test_forecasts_of_validation_are_those_of_fits_that_did_not_see_it(chosen: C
         seen = data.seen_by(final)
         of_final = {part: by_network(final, seen, data.origins(part), once=True) for part in ("validation", "test")}
         assert tested[name] == pytest.approx(of_final["test"], rel=1e-5)
-        assert np.array_equal(held_out[name], honest_forecast(candidate.train, data))
+        assert np.array_equal(held_out[name], held_out_forecast(candidate.train, data))
         differs = np.abs(of_final["validation"] - held_out[name]).max() > 1e-3
         assert differs == (name == "linear")  # which was fitted again, on validation too
     assert held_out[MODEL] == pytest.approx(weighted_average(held_out, WEIGHTS), rel=1e-12)

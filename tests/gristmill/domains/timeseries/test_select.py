@@ -16,7 +16,7 @@ from gristmill.domains.common.selection import read_leaderboard
 from gristmill.domains.timeseries import select as module
 from gristmill.domains.timeseries.backtest import block_parts
 from gristmill.domains.timeseries.data import dataset
-from gristmill.domains.timeseries.fits.ensemble import honest_forecast
+from gristmill.domains.timeseries.fits.ensemble import held_out_forecast
 from gristmill.domains.timeseries.forecasts import Forecasts, by_network, read_forecast
 from gristmill.domains.timeseries.models.linear import Linear
 from gristmill.domains.timeseries.models.naive import MovingAverage, Naive
@@ -90,7 +90,7 @@ def test_without_a_backtest_candidates_are_compared_on_validation(tried: Tried, 
     assert found
     assert (found["on"], found["metric"]) == ("validation", "scaled error")
     starts = data.origins("validation")
-    honest = {name: honest_forecast(candidates[name].train, data) for name in candidates if name != "too_long"}
+    honest = {name: held_out_forecast(candidates[name].train, data) for name in candidates if name != "too_long"}
     for name, forecast in honest.items():
         assert table.loc[name, "loss"] == pytest.approx(losses_by_hand([(data, "validation", starts, forecast)]))
     together = weighted_average(honest, weights_of(out))
@@ -141,7 +141,7 @@ def test_the_network_forecasts_the_weighted_average_of_its_members(tried: Tried,
     assert by_network(network, data.seen_by(network), starts, once=True) == pytest.approx(
         weighted_average(each, weights), rel=1e-5
     )
-    honest = {name: honest_forecast(candidates[name].train, data) for name in weights}
+    honest = {name: held_out_forecast(candidates[name].train, data) for name in weights}
     kept = read_forecast(out / "validation.parquet", (len(data.origins("validation")), 2, 1))
     assert kept == pytest.approx(weighted_average(honest, weights))
 
@@ -365,7 +365,7 @@ def test_series_with_many_zeros_are_compared_by_squared_errors(choose: Choose, t
     unit = np.mean(np.square(past[SEASON:] - past[:-SEASON]))
     table = read_leaderboard(out).set_index("candidate")
     for name in models:
-        errors = honest_forecast(fitted[name].train, data) - data.targets(data.origins("validation"))
+        errors = held_out_forecast(fitted[name].train, data) - data.targets(data.origins("validation"))
         assert table.loc[name, "loss"] == pytest.approx(np.mean(np.square(errors)) / unit, rel=1e-5)
     assert table["loss"].idxmin() == "mean"
     found = read_selection(out)

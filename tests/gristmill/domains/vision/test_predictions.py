@@ -9,8 +9,8 @@ from gristmill.domains.common.classification.decision import MOST_PROBABLE
 from gristmill.domains.common.classification.predictions import misclassified, prediction_rows, read_predictions
 from gristmill.domains.vision import dataset
 from gristmill.domains.vision.dataset import Layout
-from gristmill.scores import MODEL
 from gristmill.domains.vision.image_classifier import probabilities_of
+from gristmill.scores import MODEL
 from gristmill.training import saved_network
 from gristmill.util.table_io import read_document
 from helpers.small_judged import Folders, write_pictures

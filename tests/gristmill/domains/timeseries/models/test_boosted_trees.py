@@ -67,12 +67,12 @@ def test_rows_are_steps_of_windows_relative_to_the_last_value() -> None:
     data = assembled(RANDOM.normal(size=(60, 2)).cumsum(axis=0), history=5, horizon=3, normalise="last", residual=True)
     starts = data.origins("train")[:7]
 
-    rows = rows_of(data, features_network(data, levels=True), starts)
+    features, targets, weights = rows_of(data, features_network(data, levels=True), starts)
 
     steps = (data.targets(starts) - data.values[starts - 1][:, np.newaxis]) / data.layout.deviation
-    assert rows.targets == pytest.approx(steps.reshape(21, 2), abs=1e-5)
-    assert rows.features[:, -1].tolist() == [1, 2, 3] * 7
-    assert rows.weights.tolist() == [1] * 21
+    assert targets == pytest.approx(steps.reshape(21, 2), abs=1e-5)
+    assert features[:, -1].tolist() == [1, 2, 3] * 7
+    assert weights.tolist() == [1] * 21
 
 
 def test_of_many_series_fewer_trees_learn_faster(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gristmill.domains.timeseries.data.dataset import Prepared
-from gristmill.domains.timeseries.fits.normalisation import around
+from gristmill.domains.timeseries.fits.normalisation import in_raw_units
 from gristmill.domains.timeseries.forecasts import by_network
 from gristmill.domains.timeseries.settings import Train
 from gristmill.domains.timeseries.train import fit_forecaster
@@ -49,7 +49,7 @@ def test_series_of_a_few_values_have_finite_forecasts(kind: str, tmp_path: Path)
     data, model = prepared(), small(kind)
     starts = data.origins("test")
     if hasattr(model, "build") and kind != "dense":  # untrained: training sees whole windows only
-        network = around(networks(model, Train(), data.layout)[1], data.layout, sequence=False)
+        network = in_raw_units(networks(model, Train(), data.layout)[1], data.layout, sequence=False)
     else:
         network = fitted(kind, data, tmp_path)
 

@@ -7,14 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gristmill.domains.timeseries.fits import smoothing as smoothing_graph
-from gristmill.domains.timeseries.fits import smoothing_operators
-from gristmill.domains.timeseries.fits.smoothing_operators import (
+from gristmill.domains.timeseries.fits import smoothing
+from gristmill.domains.timeseries.fits.smoothing import (
     DAMPING,
-    LEVELS,
-    SEASONS,
+    LEVEL_WEIGHTS,
+    SEASON_WEIGHTS,
     THETAS,
-    TRENDS,
+    TREND_WEIGHTS,
     operators,
     season_operator,
 )
@@ -76,8 +75,8 @@ def models_of_ets(season: int) -> list[tuple[Smooth, int, bool]]:
     made: list[tuple[Smooth, int, bool]] = []
     for length in {1, season}:
         states = list(range(2, 2 + length)) if length > 1 else []
-        for level in LEVELS:
-            for share in SEASONS if length > 1 else (0.0,):
+        for level in LEVEL_WEIGHTS:
+            for share in SEASON_WEIGHTS if length > 1 else (0.0,):
                 gamma = share * (1 - level)
                 more = length if length > 1 else 0
 
@@ -86,7 +85,7 @@ def models_of_ets(season: int) -> list[tuple[Smooth, int, bool]]:
                     return best(values, horizon, list(free), length, level, 0.0, 1.0, gamma)
 
                 made.append((flat, 2 + more, True))
-                for trend in TRENDS:
+                for trend in TREND_WEIGHTS:
                     for damping in DAMPING:
 
                         def rising(values: Any, horizon: int, level: Any = level, gamma: Any = gamma,
@@ -117,7 +116,7 @@ def models_of_theta(season: int) -> list[tuple[Smooth, int, bool]]:
     """Return the models of the theta method."""
     made: list[tuple[Smooth, int, bool]] = []
     for length in {1, season}:
-        for level in LEVELS:
+        for level in LEVEL_WEIGHTS:
             for theta in THETAS:
 
                 def smooth(
@@ -226,7 +225,7 @@ def test_a_season_needs_two_of_them_and_a_forecast_two_values() -> None:
     network = Ets(kind="ets").fit(short)
 
     assert network.input_shape[1] == 7
-    assert network.count_params() == len(smoothing_operators.ets_members(7, 3).errors) * 7 * (7 + 3)
-    assert smoothing_graph.window_size(assembled(np.arange(500), history=1), 12) == (84, 84)
+    assert network.count_params() == len(smoothing.ets_members(7, 3).errors) * 7 * (7 + 3)
+    assert smoothing.window_size(assembled(np.arange(500), history=1), 12) == (84, 84)
     with pytest.raises(Unsuitable, match=r"^needs 2 observations in the training set; the series has 1$"):
         Ets(kind="ets").fit(assembled(np.arange(3), history=1, test=2))
