@@ -58,7 +58,7 @@ def _flags(
     values = data.values[starts, :targets]
     for _ in range(_MAX_ROUNDS):
         expected[stale] = clipped(forecaster(cleaned, starts[stale])[:, 0], intervals.nonnegative)
-        local = local_at(cleaned, starts[stale], intervals.lag, intervals.empty, intervals.most)
+        local = local_at(cleaned, starts[stale], intervals.lag, intervals.empty, intervals.max_history)
         bounds = intervals.around(expected[stale, np.newaxis], local)[:, 0]
         low[stale], high[stale] = bounds[..., 0], bounds[..., -1]
         outside = ((values < low) | (values > high)) & ~flagged

@@ -31,8 +31,7 @@ def importance_of_channels(
     starts = data.origins(part)
     starts = starts[sample_positions(len(starts), MAX_EXAMPLES)]
     windows, truth = data.histories(starts), data.targets(starts).astype(np.float64)
-    forecasts = Forecasts(starts, truth)
-    units = past_errors(data, part, forecasts)
+    units = past_errors(data, part, Forecasts(starts, truth))
     block = -(-data.layout.horizon // data.layout.stride)  # windows that overlap
 
     def losses_of(feature: str, orders: Orders) -> npt.NDArray[np.float64]:
@@ -56,14 +55,9 @@ def importance_of_channels(
 def features_of(layout: Layout) -> dict[str, list[int]]:
     """Return the columns of each feature: history of a target, input, known column, calendar part, or all harmonics."""
     features: dict[str, list[int]] = {}
-    names = [*(f"history of {name}" for name in layout.targets), *layout.inputs, *map(_feature, layout.known)]
-    for column, name in enumerate(names):
+    # `known_features.py` names calendar parts and harmonics
+    known = [re.sub(r"^(hour|weekday|month) \d+$", r"\1", name) for name in layout.known]
+    known = ["harmonics" if re.fullmatch(r".+ (sin|cos) \d+", name) else name for name in known]
+    for column, name in enumerate([*(f"history of {name}" for name in layout.targets), *layout.inputs, *known]):
         features.setdefault(name, []).append(column)
     return features
-
-
-def _feature(known: str) -> str:
-    """Return the feature of a known column; `known_features.py` names calendar parts and harmonics."""
-    if re.fullmatch(r".+ (sin|cos) \d+", known):
-        return "harmonics"
-    return re.sub(r"^(hour|weekday|month) \d+$", r"\1", known)

@@ -25,8 +25,9 @@ def score_warnings(data: Prepared, scored: Mapping[str, ByPart], level: float) -
     starts = data.origins("test")
     windows, independent = count_of(len(starts), "test windows"), _independent_windows(data, starts)
     if (coverage := scored[MODEL]["test"].get("coverage")) is not None:
-        overlap = _overlap(len(starts), independent)
-        covered = f"{level:.0%} prediction intervals cover {coverage:.1%} of the values in {windows}{overlap}"
+        covered = f"{level:.0%} prediction intervals cover {coverage:.1%} of the values in {windows}"
+        if independent < len(starts):
+            covered += f" ({independent:,} do not overlap)" if independent > 1 else " (all overlap)"
         low, high = "the intervals are too narrow", "the intervals are too wide"
         if warning := coverage_warning(covered, coverage, level, independent, low, high):
             yield warning
@@ -71,13 +72,6 @@ def _independent_windows(data: Prepared, starts: Origins) -> int:
         if end is None or begin > end:
             count, end = count + 1, own_end
     return count
-
-
-def _overlap(windows: int, independent: int) -> str:
-    """Return how many windows do not overlap, in parentheses; empty if none overlaps with another."""
-    if independent == windows:
-        return ""
-    return f" ({independent:,} do not overlap)" if independent > 1 else " (all overlap)"
 
 
 def _naive_error_in_training(data: Prepared) -> float:
