@@ -12,9 +12,9 @@ from prefect.exceptions import TerminationSignal
 from gristmill.config.catalogue import Pipeline
 from gristmill.config.domains import domain_of
 from gristmill.errors import RequestError, WorkError
+from gristmill.notifications.delivery import deliver
 from gristmill.prefect_runtime.launch import catalogue_of_flow
 from gristmill.registry.registry import Registry
-from gristmill.retraining.notification_delivery import deliver
 from gristmill.runs.retraining_record import Retraining
 from gristmill.settings.schedule import parse_duration
 from gristmill.store.store import Store

@@ -21,10 +21,10 @@ from gristmill.config.stages import libraries_of, settings_of_stages, stages_of
 from gristmill.errors import CorruptArtifact, StoreError, WorkError
 from gristmill.keys import library_versions
 from gristmill.maintenance.eviction import evict, upload_missing
+from gristmill.notifications.delivery import messages_about
 from gristmill.prefect_runtime.launch import catalogue_of_flow, launched
 from gristmill.registry.registry import Registry
 from gristmill.registry.version import Version
-from gristmill.retraining.notification_delivery import messages_about
 from gristmill.runs.plan import FAILED, refresh_urls
 from gristmill.runs.records import Record, Runs
 from gristmill.runs.retraining_record import Champion

@@ -18,9 +18,9 @@ from prefect.schedules import Schedule
 
 from gristmill.config.catalogue import Catalogue, Pipeline
 from gristmill.config.deployments import RUN_ENVIRONMENT, retraining_deployment
+from gristmill.notifications.delivery import deliver
 from gristmill.prefect_runtime.api_errors import one_line_api_errors
 from gristmill.prefect_runtime.schedule_announcement import announce_schedule
-from gristmill.retraining.notification_delivery import deliver
 from gristmill.runs.records import Record, Runs
 from gristmill.tasks.automations import end_silent_runs
 from gristmill.tasks.deployed_runs import restart

@@ -64,12 +64,12 @@ class TrainStage:
     folders: Folders  # folders of its input artifacts, by stage
     files: tuple[Path, ...]  # of custom models and pretrained weights
 
-    def with_few_examples(self, out: Path, most: int | None = None) -> "TrainStage":
+    def with_few_examples(self, out: Path, max_examples: int | None = None) -> "TrainStage":
         """Return the stage with a few training examples, written below `out`, and an empty validation set."""
         folders = {name: out / name for name in self.folders}
         for folder in folders.values():
             folder.mkdir()
-        domain_of(self.domain).few_examples.load()(self.folders, folders, most)
+        domain_of(self.domain).few_examples.load()(self.folders, folders, max_examples)
         return replace(self, folders=folders)
 
     def with_settings(self, table: str, **values: Any) -> "TrainStage":
@@ -82,9 +82,8 @@ class TrainStage:
         """Train and return the folder of the results; None for a model that has no epochs."""
         out.mkdir()
         stage = next(stage for stage in domain_of(self.domain).stages if stage.name == "train")
-        train = stage.load()
-        places = {"scratch": out / "scratch", "logs": out / "logs", "out": out}
-        counts = train(**self.tables, **self.folders, **places, files=self.files, on_epoch=lambda epoch: None)
+        outputs = {"scratch": out / "scratch", "logs": out / "logs", "out": out}
+        counts = stage.load()(**self.tables, **self.folders, **outputs, files=self.files, on_epoch=lambda epoch: None)
         return out if "epochs" in counts else None
 
 
@@ -141,8 +140,8 @@ def overfit(stage: TrainStage, folder: Path) -> Iterator[Check]:
 def reproduce(stage: TrainStage, folder: Path) -> Check:
     """Check whether two short trainings with the same seed end with the same weights, bit for bit."""
     settings: Any = stage.tables["train"]
-    most = _BATCHES_REPRODUCED * settings.batch_size
-    short = stage.with_few_examples(folder, most).with_settings("train", **_REPRODUCE)
+    short = stage.with_few_examples(folder, _BATCHES_REPRODUCED * settings.batch_size)
+    short = short.with_settings("train", **_REPRODUCE)
     digests, after = [], ""
     for name in ("first", "second"):
         try:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from gristmill.config import stages
 from gristmill.config.catalogue import Catalogue, load
 from gristmill.errors import RequestError, WorkError
+from gristmill.notifications.delivery import send_messages
 from gristmill.prefect_runtime.launch import check_requirements, launch, locate_data
 from gristmill.project import no_op_runs, status
 from gristmill.project.result import Result
 from gristmill.project.serving import Models, check_serves
 from gristmill.project.status import Status
 from gristmill.reports.comparison import Comparison
-from gristmill.retraining.notification_delivery import send_messages
 from gristmill.retraining.reproduction import Reproduction, diff_versions
 from gristmill.runs import plan
 from gristmill.runs.locations import Located

@@ -131,7 +131,8 @@ def series_input_drift(name: str, new: Values, trained: Values) -> InputDrift:
     level, squares = (_moving_means(values, length) for values in (scores, scores**2))
     tests = [("level", *_compare_blocks(float(newest.mean()), level, length, two_sided=True))]
     if length >= _MIN_VALUES_FOR_SPREAD:
-        spread, usual = (np.log(0.1 + np.sqrt(np.maximum(0, found))) for found in (newest.var(), squares - level**2))
+        variances = newest.var(), squares - level**2
+        spread, usual = (np.log(0.1 + np.sqrt(np.maximum(0, variance))) for variance in variances)
         tests.append(("spread", *_compare_blocks(float(spread), usual, length, two_sided=False)))
     what, statistic, least = min(tests, key=lambda test: test[2])
     test, probability = f"{what} of the last {length} (t statistic)", min(1.0, len(tests) * least)

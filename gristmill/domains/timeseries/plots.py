@@ -72,9 +72,8 @@ def step_figure(table: pd.DataFrame, metric: str, best_baseline: str) -> "Figure
     for name, colour in (("model", MODEL), (best_baseline, BASELINE), ("naive", TRUTH)):
         rows = table[table["forecaster"] == name]
         axes.plot(rows["group"].astype(int), rows[metric], "o-", color=colour, markersize=3, label=name)
-    axes.set_xlabel("steps ahead")
     whole_numbers(axes)
-    axes.set_ylabel(metric_name(metric))
+    axes.set(xlabel="steps ahead", ylabel=metric_name(metric))
     legend(axes)
     return figure
 
@@ -88,8 +87,7 @@ def backtest_figure(table: pd.DataFrame, best_baseline: str) -> "Figure":
         axes.plot(means.index, means, "o-", color=colour, markersize=4, label=name)
         if name == "model" and table["seed"].nunique() > 1:
             axes.plot(rows["begin"], rows["mae"], ".", color=colour, alpha=0.5)
-    axes.set_ylabel("MAE")
-    axes.set_xlabel("start of the block")
+    axes.set(xlabel="start of the block", ylabel="MAE")
     axes.set_ylim(bottom=0)
     legend(axes)
     return figure
@@ -137,6 +135,5 @@ def autocorrelation_figure(values: Any, bound: float, season: int | None) -> "Fi
     if season is not None and season < len(values):
         axes.axvline(season, color=ACCENT, linewidth=0.8, linestyle="--", label=f"season of {season}")
         legend(axes, loc="upper right")
-    axes.set_xlabel("lag")
-    axes.set_ylabel("autocorrelation")
+    axes.set(xlabel="lag", ylabel="autocorrelation")
     return figure

@@ -103,10 +103,10 @@ class LastRows:
                 f"{series} has {count_of(lengths.max(), 'rows')}, but the model needs {least}. Add earlier rows."
             )
         if short.any():
-            listed = ", ".join(map(repr, lengths.index[short][:_MAX_SERIES_LISTED]))
-            listed += ", …" * (short.sum() > _MAX_SERIES_LISTED)
+            names, rows = lengths.index[short], count_of(least, "rows")
+            listed = ", ".join(map(repr, names[:_MAX_SERIES_LISTED])) + ", …" * (len(names) > _MAX_SERIES_LISTED)
             message = "%d of %d series have fewer than %s and no forecast: %s"
-            logger.warning(message, short.sum(), len(lengths), count_of(least, "rows"), listed)
+            logger.warning(message, len(names), len(lengths), rows, listed)
             table = table[table["unique_id"].isin(lengths.index[~short])]
             lengths = lengths[~short]
         ends = np.cumsum(lengths.to_numpy())[:, np.newaxis]
