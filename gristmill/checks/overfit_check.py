@@ -24,7 +24,6 @@ from gristmill.util.table_io import read_document, read_table
 OVERFITS, CHANCE, REPRODUCIBLE = "overfits a few examples", "starts at chance level", "trains reproducibly"
 
 _MAX_LOSS_RATIO = 0.1  # maximum of last loss / first loss
-_STOP_LOSS = 0.02  # below a classifier's loss with one of eight examples wrong, which is at least ln 2 / 8
 _OVERFIT: dict[str, Any] = {
     "epochs": 100,
     "patience": None,
@@ -36,7 +35,7 @@ _OVERFIT: dict[str, Any] = {
     "label_smoothing": 0.0,
     "class_weights": None,
     "stop_accuracy": None,
-    "stop_loss": _STOP_LOSS,
+    "stop_loss": 0.02,  # below a classifier's loss with one of eight examples wrong, which is at least ln 2 / 8
     "steps_per_epoch": None,
     "few_examples": "train",
 }
@@ -104,6 +103,7 @@ def overfit(stage: TrainStage, folder: Path) -> Iterator[Check]:
     Source: Karpathy, "A Recipe for Training Neural Networks", 2019; Goodfellow, Bengio and Courville, "Deep Learning",
     2016, section 11.5.
     """
+    # Train on the examples without anything that keeps a network from fitting them.
     few = stage.with_few_examples(folder).with_settings("model", dropout=0.0).with_settings("train", **_OVERFIT)
     if "augment" in few.tables:
         few = replace(few, tables={**few.tables, "augment": type(few.tables["augment"])()})
@@ -115,25 +115,23 @@ def overfit(stage: TrainStage, folder: Path) -> Iterator[Check]:
     if trained is None:
         yield Check(OVERFITS, "not applicable", "the model is computed in closed form, not trained in steps")
         return
+    # The network must fit them.
     epochs, layout = read_table(trained / "epochs.parquet"), read_document(few.folders["preprocess"] / "layout.json")
     losses, classes = epochs["loss"].to_numpy(), layout.get("classes")
     passed = losses[-1] <= _MAX_LOSS_RATIO * losses[0]
-    measured = (
-        f"loss {format_number(losses[0])} → {format_number(losses[-1], 2)} in {len(losses)} updates, "
-        f"expected below {_MAX_LOSS_RATIO:.0%} of the first"
-    )
+    change = f"loss {format_number(losses[0])} → {format_number(losses[-1], 2)} in {len(losses)} updates"
+    measured = f"{change}, expected below {_MAX_LOSS_RATIO:.0%} of the first"
     if classes:
         accuracy = float(epochs["accuracy"].iloc[-1])
         passed = passed and accuracy == 1
         measured += f"; accuracy {accuracy:.0%}, expected 100%"
     yield Check(OVERFITS, "passed" if passed else "failed", measured)
+    # Untrained, it should give every outcome about the same probability.
     if outcomes := len(classes) if classes else layout.get("vocabulary"):
         chance = math.log(outcomes)
         passed = losses[0] <= _MAX_CHANCE_RATIO * chance
-        measured = (
-            f"first loss {format_number(losses[0])}; uniform probabilities of {outcomes:,} outcomes give "
-            f"{format_number(chance)}"
-        )
+        uniform = f"uniform probabilities of {outcomes:,} outcomes give {format_number(chance)}"
+        measured = f"first loss {format_number(losses[0])}; {uniform}"
         yield Check(CHANCE, "passed" if passed else "failed", measured, required=False)
 
 

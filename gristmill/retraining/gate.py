@@ -104,7 +104,7 @@ def keeps_recipe(selection: Contest, recipe: Contest, gate: Gate) -> bool:
         recipe: the same contest with the champion's recipe, fitted on the same data, as the challenger.
         gate: conditions for the challenger.
     """
-    new, old = (contest.score(CHALLENGER) for contest in (selection, recipe))
+    new, old = selection.score(CHALLENGER), recipe.score(CHALLENGER)
     return math.isfinite(old) and not new < old * (1 - gate.margin)
 
 

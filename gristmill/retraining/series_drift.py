@@ -35,19 +35,16 @@ def series_error_drift(new: Iterable[Values], before: Iterable[Values]) -> Error
         return None
     latest, held_out = np.concatenate(fresh), np.concatenate(known)
     large = float(np.quantile(held_out, _LARGE_QUANTILE, method="inverted_cdf"))
-    run, run_before = (max(_longest_run(errors > large) for errors in stretches) for stretches in (fresh, known))
-    scored = [normal_scores(errors, held_out) for errors in known]
-    lengths = (len(latest), _NEWEST_ERRORS)
-    chances = [_chance_of_errors(normal_scores(latest[-length:], held_out), scored) for length in lengths]
-    probability = min(1.0, len(chances) * min(chances))
+    scored, compared = [normal_scores(errors, held_out) for errors in known], (latest, latest[-_NEWEST_ERRORS:])
+    chances = [_chance_of_errors(normal_scores(errors, held_out), scored) for errors in compared]
     return ErrorDrift(
         count=len(latest),
         mean=float(latest.mean()),
         mean_before=float(held_out.mean()),
         large=large,
-        run=run,
-        run_before=run_before,
-        probability=probability,
+        run=max(_longest_run(errors > large) for errors in fresh),
+        run_before=max(_longest_run(errors > large) for errors in known),
+        probability=min(1.0, len(chances) * min(chances)),
     )
 
 
@@ -154,8 +151,8 @@ def _compare_blocks(newest: float, usual: Values, length: int, two_sided: bool) 
     if blocks < 3:
         return 0.0, 1.0
     variance = max(float((deviations**2).mean()), _MIN_VARIANCE)
-    correlations = _positive_correlations(deviations, variance, length, blocks)
-    variance_of_mean = (1 + 2 * sum(correlations)) / blocks  # in units of the variance of a block
+    correlations = sum(_positive_correlations(deviations, variance, length, blocks))
+    variance_of_mean = (1 + 2 * correlations) / blocks  # in units of the variance of a block
     if variance_of_mean >= 1:
         return 0.0, 1.0
     error = math.sqrt(variance * (1 + variance_of_mean) / (1 - variance_of_mean))

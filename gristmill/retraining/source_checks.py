@@ -28,6 +28,7 @@ def check_lost_rows(catalogue: Catalogue, pipeline: Pipeline, ingested: Referenc
     Raises:
         DataError: more rows are missing than `ingest.max_lost` allows.
     """
+    # Find the data of the last good run; there is nothing to compare if files or data are equal.
     store, runs = catalogue.store, Runs(catalogue.store)
     runs.pull(pipeline.name)
     last = next(good_runs(pipeline.name, pipeline.values(), runs), None)
@@ -47,6 +48,7 @@ def check_lost_rows(catalogue: Catalogue, pipeline: Pipeline, ingested: Referenc
     except (CorruptArtifact, StoreError) as error:
         logger.warning("%s Rows that are missing since run %s are not counted.", error, last.id)
         return
+    # Count the rows that are missing, and say where they were.
     lost = domain_of(pipeline.domain).retraining.load().lost(ingested, before)
     if lost.count > table.max_lost * lost.known:
         files = [file for name, located in source.items() if name != CLEANING for file in located.files]

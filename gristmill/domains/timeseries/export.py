@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -13,6 +12,7 @@ from gristmill.domains.timeseries.data.dataset import AFTER_THE_END, FORECAST, P
 from gristmill.domains.timeseries.forecasts import (
     Array,
     by_network,
+    forecast_columns,
     quantile_name,
     read_first_predictions,
     split_exported,
@@ -98,13 +98,7 @@ def forecast_after_the_end(
     if layout.known:  # shifted, see `dataset.py`
         window[0, -layout.horizon :, layout.channels :] = after[layout.known]
     points, quantiles = split_exported(np.asarray(network(window)), levels, len(layout.targets))
-    columns: dict[str, Any] = {"ds": after["ds"]}
-    for at, target in enumerate(layout.targets):
-        columns[target] = points[0, :, at]
-        if quantiles is not None:
-            names = [f"{target} {quantile_name(level)}" for level in levels or ()]
-            columns |= dict(zip(names, quantiles[0, :, at].T, strict=True))
-    return pd.DataFrame(columns)
+    return pd.DataFrame({"ds": after["ds"]} | forecast_columns(layout.targets, points, levels, quantiles))
 
 
 def _check_scored(
@@ -126,10 +120,12 @@ def signature(
     `past` is the number of values that a series must have; its window may begin with NaN. If the network has `learned`
     the quantiles, the median is the forecast; otherwise they follow it.
     """
+    # Name the columns of the output, in the order of `with_quantiles` or of a network that learns them.
     layout = data.layout
     quantiles = [f" {quantile_name(level)}" for level in levels or ()]
     suffixes = quantiles if learned else ["", *quantiles]
     outputs = [f"{name}{suffix}" for name in layout.targets for suffix in suffixes]
+    # Describe what the columns of the input are values of.
     last = f"{len(layout.known)} columns are" if len(layout.known) > 1 else "column is"
     ahead = f"; the last {last} read {count_of(layout.horizon, 'steps')} ahead" if layout.known else ""
     shorter = "; NaN before a series begins" if past < layout.history else ""

@@ -1,7 +1,7 @@
 """Forecasts of a network next to the observed values, and the table of predictions."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,9 +53,7 @@ class Forecasts:
         """Return the forecasts of some windows."""
         by_name = {name: values[at] for name, values in self.by_name.items()}
         learned, local = None if self.learned is None else self.learned[at], self.local and self.local.at(at)
-        return replace(
-            self, starts=self.starts[at], truth=self.truth[at], by_name=by_name, learned=learned, local=local
-        )
+        return Forecasts(self.starts[at], self.truth[at], by_name, self.levels, learned, self.intervals, local)
 
     def blocks(self) -> Iterator["Forecasts"]:
         """Yield the forecasts, some windows at a time."""
@@ -160,6 +158,21 @@ def as_rows(data: Prepared, forecasts: Forecasts, **labels: object) -> pd.DataFr
 def quantile_name(level: float) -> str:
     """Return the name of a quantile in tables and signatures."""
     return f"{_QUANTILE}{level}"
+
+
+def forecast_columns(
+    targets: Sequence[str], forecast: Output, levels: Sequence[float] | None, quantiles: Any
+) -> dict[str, Output]:
+    """Return a column for each target, and one for each of its quantiles, from (…, targets) and (…, targets, levels).
+
+    The rows are all windows and steps. `quantiles` may be None if there are no levels.
+    """
+    columns = {}
+    for at, target in enumerate(targets):
+        columns[target] = forecast[..., at].ravel()
+        for number, level in enumerate(levels or ()):
+            columns[f"{target} {quantile_name(level)}"] = quantiles[..., at, number].ravel()
+    return columns
 
 
 def quantile_columns(table: pd.DataFrame) -> dict[str, float]:

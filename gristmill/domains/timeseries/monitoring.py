@@ -123,16 +123,12 @@ def _drift(rows: pd.DataFrame, table: pd.DataFrame, data: Prepared, champion: Fo
     first = known[known["step"] == 1].groupby(["origin", "unique_id"], sort=True)["miss"].agg(["mean", "count"])
     whole = first.loc[first["count"] == len(targets), "mean"]
     tested = _standardised(read_predictions(champion["evaluate"], "test"), MODEL, stats)
-    outputs = [
-        series_input_drift(f"forecast {target}", _by_time(near, target), _by_time(tested, target))
-        for target in targets
-        if len(near)
-    ]
+    signs = newest_input_drift(table, trained, stats)
+    if len(near):
+        outputs = {target: (_by_time(near, target), _by_time(tested, target)) for target in targets}
+        signs = [*(series_input_drift(f"forecast {name}", *both) for name, both in outputs.items()), *signs]
     errors = whole.groupby(level="origin").mean().to_numpy(np.float64)
-    return combine_signs(
-        errors=series_error_drift([errors], held_out_errors(champion, stats)),
-        inputs=[*outputs, *newest_input_drift(table, trained, stats)],
-    )
+    return combine_signs(series_error_drift([errors], held_out_errors(champion, stats)), signs)
 
 
 def _standardised(rows: pd.DataFrame, name: str, stats: SeriesStats) -> pd.DataFrame:

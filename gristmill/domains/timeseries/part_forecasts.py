@@ -85,6 +85,7 @@ def forecasts_of(
         seen = data.seen_by(forecaster)
         return lambda at: by_network(forecaster, seen, starts[at], once)
 
+    # Candidates, as they were before they saw the part, and baselines fitted before it.
     others: dict[str, Forecaster] = {}
     for name, candidate in candidates.items():
         if part == "validation":
@@ -96,6 +97,7 @@ def forecasts_of(
             microseconds[name] = saved_network.microseconds_per_row(fitted, timed)
     for name, fitted in baseline_networks(data, part, baselines, reserved_names=candidates).items():
         others[name] = by(fitted, once=True)
+    # The model: a network that was fitted on the validation set too has held-out forecasts of it in a file.
     fitted_later = part == "validation" and (train / VALIDATION).exists()
     selection = read_selection(train) or {"members": []}
     return PartForecasts(

@@ -8,7 +8,7 @@ import pandas as pd
 from gristmill.domains.timeseries.data.dataset import PARTS, Prepared
 from gristmill.domains.timeseries.forecasts import quantile_columns
 from gristmill.reports.pictures import ACCENT, BASELINE, MODEL, TRUTH, canvas, date_ticks, legend, whole_numbers
-from gristmill.reports.scores import PART_NAMES, metric_name
+from gristmill.reports.scores import PART_NAMES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -66,14 +66,14 @@ def residual_figure(first: pd.DataFrame) -> "Figure":
     return figure
 
 
-def step_figure(table: pd.DataFrame, metric: str, best_baseline: str) -> "Figure":
-    """Draw the error by step of the horizon."""
+def step_figure(table: pd.DataFrame, best_baseline: str) -> "Figure":
+    """Draw the MAE by step of the horizon."""
     figure, (axes,) = canvas(2.4)
     for name, colour in (("model", MODEL), (best_baseline, BASELINE), ("naive", TRUTH)):
         rows = table[table["forecaster"] == name]
-        axes.plot(rows["group"].astype(int), rows[metric], "o-", color=colour, markersize=3, label=name)
+        axes.plot(rows["group"].astype(int), rows["mae"], "o-", color=colour, markersize=3, label=name)
     whole_numbers(axes)
-    axes.set(xlabel="steps ahead", ylabel=metric_name(metric))
+    axes.set(xlabel="steps ahead", ylabel="MAE")
     legend(axes)
     return figure
 

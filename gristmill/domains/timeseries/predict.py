@@ -12,7 +12,7 @@ import pandas as pd
 from gristmill.domains.common.prediction import Prediction, PredictionRequest
 from gristmill.domains.timeseries import ingest as ingestion
 from gristmill.domains.timeseries.data import grid, known_features
-from gristmill.domains.timeseries.forecasts import quantile_name, split_exported
+from gristmill.domains.timeseries.forecasts import forecast_columns, split_exported
 from gristmill.domains.timeseries.settings import Preprocess
 from gristmill.errors import DataError, RequestError, count_of
 from gristmill.export.loaded_bundle import LoadedBundle
@@ -42,6 +42,7 @@ class SeriesPrediction(Prediction):
             DataError: a file cannot be read, all series are too short, or values of known columns are missing.
             RequestError: the model does not accept this history.
         """
+        # Choose the length of the history.
         bundle, history = request.bundle, request.options.history
         signature = bundle.signature
         seen, least = signature["history"], signature.get("past", signature["history"])
@@ -49,6 +50,7 @@ class SeriesPrediction(Prediction):
             if not signature["any_length"]:
                 raise RequestError(f"--history {history}: this model reads a fixed number of values. Omit the option.")
             seen = least = history
+        # Ingest the files, unless the data is ingested already.
         if request.ingested is None:
             self.read_source(request.source, request.ingest, request.paths, bundle.path, request.scratch)
         folder, expected = request.ingested or request.scratch, signature["frequency"]
@@ -58,9 +60,10 @@ class SeriesPrediction(Prediction):
                 f"the ingested series have frequency {summary['frequency']}, but the model forecasts at {expected}. "
                 "Use --input to name rows of that frequency."
             )
+        # Forecast after the last rows of each series, in whole horizons.
         ends = LastRows.of(read_table(folder / "series.parquet"), seen, least)
         horizon, steps = signature["horizon"], request.options.steps or signature["horizon"]
-        times = ends.times_after(-(-steps // horizon) * horizon, expected)  # whole horizons
+        times = ends.times_after(-(-steps // horizon) * horizon, expected)
         known = _known_columns(signature, request.tables["preprocess"], folder, summary["known"], ends, times)
         forecasts = _forecasts(bundle, ends, known, times, steps)
         return forecasts if request.ingest.series else forecasts.drop(columns="unique_id")
@@ -183,12 +186,8 @@ def _forecasts(bundle: LoadedBundle, ends: LastRows, known: Values, times: pd.In
         if at == 0 and around is not None:
             quantiles[:, :horizon] = around
     kept = (np.arange(count)[:, np.newaxis] * rounded + np.arange(steps)).ravel()
-    columns: dict[str, Any] = {"unique_id": ends.names.repeat(steps), "ds": times.take(kept)}
-    for at, target in enumerate(targets):
-        columns[target] = values[:, seen : seen + steps, at].ravel()
-        for number, level in enumerate(levels or ()):
-            columns[f"{target} {quantile_name(level)}"] = quantiles[:, :steps, at, number].ravel()
-    return pd.DataFrame(columns)
+    columns = forecast_columns(targets, values[:, seen : seen + steps], levels, quantiles[:, :steps])
+    return pd.DataFrame({"unique_id": ends.names.repeat(steps), "ds": times.take(kept), **columns})
 
 
 PREDICTION = SeriesPrediction()

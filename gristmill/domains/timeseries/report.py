@@ -137,6 +137,7 @@ def after_sections(report: ReportData) -> Iterator[Section]:
 
 def forecast_sections(report: ReportData) -> Iterator[Section]:
     """Yield forecast and truth with anomalies, and the residuals."""
+    # Draw the first series with its anomalies, one step ahead.
     test = read_first_series(report.folders["evaluate"], "test")
     path = report.folders["evaluate"] / "anomalies.parquet"
     flagged = read_table(path) if path.exists() else pd.DataFrame({"unique_id": [], "channel": []})
@@ -146,6 +147,7 @@ def forecast_sections(report: ReportData) -> Iterator[Section]:
         of_channel = flagged[(flagged["unique_id"] == first["unique_id"].iloc[0]) & (flagged["channel"] == channel)]
         figure = plots.forecast_figure(first, report.scores.best_baseline, of_channel)
         pictures.append(as_svg(figure, f"True values of {channel} in the test set, and forecasts of them"))
+    # Say what the picture has, and what a forecast after the end of the data needs.
     layout = report.data.layout
     note = "The test set, each value forecast one step ahead"
     if layout.horizon > 1:
@@ -166,7 +168,7 @@ def score_sections(report: ReportData) -> Iterator[Section]:
     """Yield the scores by step, channel, series and block of the backtest, if there are several."""
     best = report.scores.best_baseline
     if len(steps := report.by("step")):
-        picture = as_svg(plots.step_figure(steps, "mae", best), "Mean absolute error by step of the horizon")
+        picture = as_svg(plots.step_figure(steps, best), "Mean absolute error by step of the horizon")
         yield Section("By step of the horizon", "", pictures=[picture], tables=[grouped_table(steps, best)])
     if len(channels := report.by("channel")):
         yield Section("By channel", "", tables=[grouped_table(channels, best)])

@@ -151,10 +151,8 @@ class SeriesRetraining(DomainRetraining):
         data, starts = replay.data, replay.data.origins("test")
         stats = SeriesStats.of(trained, [*data.layout.targets, *data.layout.inputs])
         errors = _errors_over_time(data, starts, np.abs(data.targets(starts) - replay.forecast(starts)), stats)
-        return combine_signs(
-            errors=series_error_drift([errors], held_out_errors(champion.folders, stats)),
-            inputs=newest_input_drift(table, trained, stats),
-        )
+        grown = series_error_drift([errors], held_out_errors(champion.folders, stats))
+        return combine_signs(grown, newest_input_drift(table, trained, stats))
 
     def contest(self, challenger: Folders, champion: Champion | None, steps: int | None = None) -> Contest:
         """Return the errors of challenger, baselines and champion on the challenger's test set, in the order of time.
@@ -320,18 +318,21 @@ class ChampionReplay:
 
 def _prepared(signature: dict[str, Any], settings: Any, ingest: Path, last: Any) -> Prepared:
     """Return ingested series as the input of a model: on its columns, unscaled, cut at the end of its training data."""
+    # Check that the columns are those of the model.
     summary = read_document(ingest / "summary.json")
     for role in ("targets", "inputs"):
         if list(summary[role]) != signature[role]:
             raise incomparable_error(
                 f"the champion's {role} are {signature[role]}, those of the data {list(summary[role])}"
             )
+    # Arrange the values as its input, with known columns ahead.
     table, ids, lengths = read_series(ingest, summary)
     bounds = bounds_of(lengths)
     known = known_ahead(table, summary, settings, anchor_of(signature))
     channels = table[[*signature["targets"], *signature["inputs"]]].to_numpy()
     values = np.column_stack([channels, shifted(known.to_numpy(), bounds, signature["horizon"])])
     times = pd.Index(table["ds"])
+    # Cut the series where its training data ends.
     later = np.unique(times.to_numpy()[times > last])
     cut = reached(times.to_numpy(), bounds, later[:1])[:, 0] if len(later) else bounds[:, 1]
     parts = np.column_stack([bounds[:, 0], cut, cut, cut, cut, bounds[:, 1]]).reshape(-1, 3, 2)

@@ -28,23 +28,25 @@ def importance_of_channels(
     features = features_of(data.layout)
     if len(features) < 2:
         return None
+    # Read a sample of the windows, and the units of their errors.
     starts = data.origins(part)
     starts = starts[sample_positions(len(starts), MAX_EXAMPLES)]
     windows, truth = data.histories(starts), data.targets(starts).astype(np.float64)
     units = past_errors(data, part, Forecasts(starts, truth))
     block = -(-data.layout.horizon // data.layout.stride)  # windows that overlap
 
+    # Measure the loss of each window when a feature is shuffled.
     def losses_of(feature: str, orders: Orders) -> npt.NDArray[np.float64]:
-        return np.stack([losses_in_order(feature, order) for order in orders])
-
-    def losses_in_order(feature: str, order: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        shuffled, columns = windows.copy(), features[feature]
-        shuffled[:, :, columns] = windows[:, :, columns][order]
-        predicted = predict_in_batches(network, shuffled).astype(np.float64)
-        loss = losses(truth, levels_of(predicted, levels)[0], *units)[metric]
-        counted = np.broadcast_to(loss.counted, truth.shape)
-        of_windows = np.where(counted, loss.values, 0.0).sum(axis=(1, 2))
-        return np.asarray(of_windows * len(starts) / (counted.sum() or np.nan))  # the mean is that of counted values
+        columns, of_orders = features[feature], []
+        for order in orders:
+            shuffled = windows.copy()
+            shuffled[:, :, columns] = windows[:, :, columns][order]
+            predicted = predict_in_batches(network, shuffled).astype(np.float64)
+            loss = losses(truth, levels_of(predicted, levels)[0], *units)[metric]
+            counted = np.broadcast_to(loss.counted, truth.shape)
+            of_windows = np.where(counted, loss.values, 0.0).sum(axis=(1, 2))
+            of_orders.append(of_windows * len(starts) / (counted.sum() or np.nan))  # the mean is that of counted values
+        return np.stack(of_orders)
 
     ranking = importance(features, losses_of, len(starts), block, metric in ROOT_METRICS)
     if math.isnan(ranking["error"]):  # a scaled metric of series that are constant before the part

@@ -23,7 +23,8 @@ _MAX_WINDOWS = 10_000  # training windows to compare with
 def score_warnings(data: Prepared, scored: Mapping[str, ByPart], level: float) -> Iterator[str]:
     """Yield sentences on why the scores of the test set may mislead; intervals should have the coverage `level`."""
     starts = data.origins("test")
-    windows, independent = count_of(len(starts), "test windows"), _independent_windows(data, starts)
+    windows = count_of(len(starts), "test windows")
+    independent = _independent_windows(data, starts)
     if (coverage := scored[MODEL]["test"].get("coverage")) is not None:
         covered = f"{level:.0%} prediction intervals cover {coverage:.1%} of the values in {windows}"
         if independent < len(starts):
@@ -31,7 +32,8 @@ def score_warnings(data: Prepared, scored: Mapping[str, ByPart], level: float) -
         low, high = "the intervals are too narrow", "the intervals are too wide"
         if warning := coverage_warning(covered, coverage, level, independent, low, high):
             yield warning
-    test_error, training_error = scored[NAIVE]["test"]["mae"], _naive_error_in_training(data)
+    test_error = scored[NAIVE]["test"]["mae"]
+    training_error = _naive_error_in_training(data)
     if test_error is not None and test_error < _NEARLY_CONSTANT * training_error:
         nearly = "nearly " if test_error else ""
         yield (
