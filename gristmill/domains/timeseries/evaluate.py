@@ -74,7 +74,12 @@ def evaluate(
         if len(data.origins(part))
     }
     counts = {f"{part}_windows": len(own.starts) for part, own in parts.items()}
-    blocks = _blocks(data, backtest, train, usable, baselines)
+    if selection := read_selection(train):
+        weights = {member["name"]: member["weight"] for member in selection["members"]}
+        blocks = backtest_scores.blocks_of_candidates(data, usable, weights)
+    else:
+        blocks = backtest_scores.read_blocks(data, backtest)
+    blocks = [backtest_scores.with_baselines(block, baselines) for block in blocks]
 
     # 2. Calibrate the intervals, and write and score the forecasts with them.
     calibration, forecasts = _calibrated(parts, blocks, data, levels, max_history, evaluate.anomaly_level)
@@ -167,23 +172,6 @@ def _calibrated(
     of_model = replace(whole, by_name={MODEL: whole.by_name[MODEL]})
     wide = calibrated(of_model, data, ((1 - anomaly_level) / 2, MEDIAN, (1 + anomaly_level) / 2), max_history)
     return Calibration(on, intervals[MODEL], wide[MODEL]), forecasts
-
-
-def _blocks(
-    data: Prepared,
-    backtest: Sequence[Path],
-    train: Path,
-    candidates: Mapping[str, CandidateArtifacts],
-    baselines: Sequence[Any],
-) -> list[backtest_scores.Block]:
-    """Return the blocks of the backtest: of the model, or of the average that was selected; with baselines."""
-    selection = read_selection(train)
-    if selection is None:
-        blocks = backtest_scores.read_blocks(data, backtest)
-    else:
-        weights = {member["name"]: member["weight"] for member in selection["members"]}
-        blocks = backtest_scores.blocks_of_candidates(data, candidates, weights)
-    return [backtest_scores.with_baselines(block, baselines) for block in blocks]
 
 
 def _segments(data: Prepared) -> pd.DataFrame:
