@@ -103,13 +103,6 @@ def normal_scores(values: Values, known: Values) -> Values:
     return scores
 
 
-def _extended_scores(values: Values, known: Values) -> Values:
-    """Return normal scores, extended beyond the known values by at most one per standard deviation."""
-    beyond = np.maximum(values - known.max(), 0) + np.minimum(values - known.min(), 0)
-    scores: Values = normal_scores(values, known) + np.clip(beyond / max(known.std(), _MIN_VARIANCE), -1, 1)
-    return scores
-
-
 def _moving_means(values: Values, length: int) -> Values:
     sums = np.cumsum(np.concatenate([[0.0], values]))
     means: Values = (sums[length:] - sums[:-length]) / length
@@ -124,15 +117,18 @@ def series_input_drift(name: str, new: Values, trained: Values) -> InputDrift:
     """
     trained = trained[-MAX_TRAINING_VALUES:]
     length = min(len(new), max(1, len(trained) // _MIN_BLOCKS))
-    scores, newest = normal_scores(trained, trained), _extended_scores(new[-length:], trained)
+    latest = new[-length:]
+    beyond = np.maximum(latest - trained.max(), 0) + np.minimum(latest - trained.min(), 0)
+    farther = np.clip(beyond / max(trained.std(), _MIN_VARIANCE), -1, 1)  # one for a standard deviation, at most
+    scores, newest = normal_scores(trained, trained), normal_scores(latest, trained) + farther
     level, squares = (_moving_means(values, length) for values in (scores, scores**2))
     tests = [("level", *_compare_blocks(float(newest.mean()), level, length, two_sided=True))]
     if length >= _MIN_VALUES_FOR_SPREAD:
         variances = newest.var(), squares - level**2
         spread, usual = (np.log(0.1 + np.sqrt(np.maximum(0, variance))) for variance in variances)
         tests.append(("spread", *_compare_blocks(float(spread), usual, length, two_sided=False)))
-    what, statistic, least = min(tests, key=lambda test: test[2])
-    test, probability = f"{what} of the last {length} (t statistic)", min(1.0, len(tests) * least)
+    what, statistic, lowest = min(tests, key=lambda test: test[2])
+    test, probability = f"{what} of the last {length} (t statistic)", min(1.0, len(tests) * lowest)
     return InputDrift(name=name, test=test, statistic=statistic, probability=probability)
 
 
