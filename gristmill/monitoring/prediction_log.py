@@ -86,9 +86,8 @@ class PredictionLog:
 
     def read(self) -> pd.DataFrame:
         """Return all logged rows that are not too old, in the order of their answers; without columns if none."""
-        lines = [frame for path in self._line_files() for frame in read_lines(path)]
-        files = [frame for path in self._parquet_files() if (frame := _read_if_present(path)) is not None]
-        frames = [*files, *lines]
+        lines = [frame for path in self._line_files() for frame in read_lines(path)]  # before they are rolled
+        frames = [*_read_tables(self._parquet_files()), *lines]
         if not frames:
             return pd.DataFrame()
         table = pd.concat(frames, ignore_index=True).astype({VERSION: "Int64"})  # Parquet returns numbers with NaN
@@ -106,8 +105,7 @@ class PredictionLog:
 
     def truth(self) -> pd.DataFrame:
         """Return the truth by id, columns `ID` and `TRUTH`; of several rows with an id the last one counts."""
-        paths = sorted(self._truth_folder.glob("[0-9]*.parquet"))
-        frames = [frame for path in paths if (frame := _read_if_present(path)) is not None]
+        frames = _read_tables(sorted(self._truth_folder.glob("[0-9]*.parquet")))
         if not frames:
             return pd.DataFrame({ID: pd.Series(dtype="str"), TRUTH: pd.Series(dtype="object")})
         return pd.concat(frames, ignore_index=True).drop_duplicates(ID, keep="last", ignore_index=True)
@@ -217,10 +215,10 @@ def _is_at(path: Path, descriptor: int) -> bool:
     return status is not None and os.path.samestat(status, os.fstat(descriptor))
 
 
-def _is_older(path: Path, time: float) -> bool:
+def _is_older(path: Path, moment: float) -> bool:
     """Return whether a file was last changed before a time; False if it was deleted meanwhile."""
     status = _status(path)
-    return status is not None and status.st_mtime < time
+    return status is not None and status.st_mtime < moment
 
 
 def _status(path: Path) -> os.stat_result | None:
@@ -230,18 +228,21 @@ def _status(path: Path) -> os.stat_result | None:
     return None
 
 
-def _read_if_present(path: Path) -> pd.DataFrame | None:
-    """Return a table; None if it was deleted meanwhile.
+def _read_tables(paths: list[Path]) -> list[pd.DataFrame]:
+    """Return tables, without those that were deleted meanwhile.
 
     Raises:
-        StoreError: it is damaged.
+        StoreError: one is damaged.
     """
-    try:
-        return read_table(path)
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as damage:  # PyArrow's errors are values
-        raise StoreError(f"{path}: logged predictions are damaged ({damage}). Restore or delete the file.") from None
+    tables = []
+    for path in paths:
+        try:
+            with suppress(FileNotFoundError):
+                tables.append(read_table(path))
+        except (OSError, ValueError) as damage:  # PyArrow's errors are values
+            fault = f"{path}: logged predictions are damaged ({damage}). Restore or delete the file."
+            raise StoreError(fault) from None
+    return tables
 
 
 def _times(rows: pd.DataFrame) -> list[str]:

@@ -53,8 +53,8 @@ def backtest(
     data = cut_at_block(dataset.read(preprocess), backtest, window, with_validation=train.patience is not None)
     settings = train.model_copy(update={"seed": train.seed + seed})
     network, history = fit_forecaster(model, settings, data, files=files, **arguments)
-    learned = train.quantiles if train.loss == "quantile" else None
-    forecasts = forecast_part(data.seen_by(network), "test", network, learned)
+    quantiles = train.quantiles if train.loss == "quantile" else None
+    forecasts = forecast_part(data.seen_by(network), "test", network, quantiles)
     write_table(out / "predictions.parquet", as_rows(data, forecasts, window=window, seed=seed))
     dataset.write_parts(data, out)
     write_document(out / "block.json", {"window": window, "seed": seed, "best_epoch": history.best_epoch})
