@@ -25,12 +25,12 @@ from gristmill.config.candidates import Candidate, candidates_of
 from gristmill.config.catalogue import restore_settings
 from gristmill.domains.common.candidates import read_selection
 from gristmill.domains.common.ensemble_weights import weighted_average
-from gristmill.domains.timeseries.champion_replay import ChampionReplay
 from gristmill.domains.timeseries.data import dataset
 from gristmill.domains.timeseries.data.dataset import Prepared
 from gristmill.domains.timeseries.forecasts import Array, by_network
 from gristmill.domains.timeseries.ingest import ingest as write_ingested
 from gristmill.domains.timeseries.preprocess import preprocess
+from gristmill.domains.timeseries.retraining import ChampionReplay
 from gristmill.domains.timeseries.train import fit_forecaster
 from gristmill.errors import Unsuitable
 from gristmill.project.project import Project

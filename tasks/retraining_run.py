@@ -13,11 +13,11 @@ from gristmill.config.catalogue import Pipeline
 from gristmill.config.domains import domain_of
 from gristmill.errors import RequestError, WorkError
 from gristmill.execution.run import Run
+from gristmill.notifications.delivery import deliver
 from gristmill.prefect_runtime.deployed_runs import cancel_waiting_runs
 from gristmill.prefect_runtime.launch import catalogue_of_flow
 from gristmill.prefect_runtime.timeout_watcher import enforce_timeout
 from gristmill.registry.registry import Registry
-from gristmill.retraining.notification_delivery import deliver
 from gristmill.runs.retraining_record import Retraining
 from gristmill.settings.schedule import parse_duration
 from gristmill.store.store import Store

@@ -16,9 +16,9 @@ from gristmill.errors import StoreError
 from gristmill.execution.run import Run, finish_record
 from gristmill.keys import library_versions
 from gristmill.maintenance.eviction import evict, upload_missing
+from gristmill.notifications.delivery import messages_about
 from gristmill.prefect_runtime.deployed_runs import check_store_outlasts_run, is_deployed, restarts_if_killed
 from gristmill.prefect_runtime.launch import catalogue_of_flow, launched
-from gristmill.retraining.notification_delivery import messages_about
 from gristmill.runs.plan import refresh_urls
 from gristmill.runs.records import Record, Runs
 from gristmill.tasks.prefect_artifacts import link_report

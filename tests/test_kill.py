@@ -16,8 +16,8 @@ import pytest
 
 from conftest import ONE_BASELINE, ROOT, SMALL
 from gristmill.config.catalogue import load
+from gristmill.notifications.delivery import deliver
 from gristmill.registry.registry import Registry
-from gristmill.retraining.notification_delivery import deliver
 from gristmill.runs.records import Runs
 from gristmill.store.store import Store
 from gristmill.util.processes import is_running

@@ -24,7 +24,6 @@ from gristmill.util.table_io import read_document, read_table
 OVERFITS, CHANCE, REPRODUCIBLE = "overfits a few examples", "starts at chance level", "trains reproducibly"
 
 _MAX_LOSS_RATIO = 0.1  # maximum of last loss / first loss
-_STOP_LOSS = 0.02  # below a classifier's loss with one of eight examples wrong, which is at least ln 2 / 8
 _OVERFIT: dict[str, Any] = {
     "epochs": 100,
     "patience": None,
@@ -36,7 +35,7 @@ _OVERFIT: dict[str, Any] = {
     "label_smoothing": 0.0,
     "class_weights": None,
     "stop_accuracy": None,
-    "stop_loss": _STOP_LOSS,
+    "stop_loss": 0.02,  # below a classifier's loss with one of eight examples wrong, which is at least ln 2 / 8
     "steps_per_epoch": None,
     "few_examples": "train",
 }
@@ -64,12 +63,12 @@ class TrainStage:
     folders: Folders  # folders of its input artifacts, by stage
     files: tuple[Path, ...]  # of custom models and pretrained weights
 
-    def with_few_examples(self, out: Path, most: int | None = None) -> "TrainStage":
+    def with_few_examples(self, out: Path, max_examples: int | None = None) -> "TrainStage":
         """Return the stage with a few training examples, written below `out`, and an empty validation set."""
         folders = {name: out / name for name in self.folders}
         for folder in folders.values():
             folder.mkdir()
-        domain_of(self.domain).few_examples.load()(self.folders, folders, most)
+        domain_of(self.domain).few_examples.load()(self.folders, folders, max_examples)
         return replace(self, folders=folders)
 
     def with_settings(self, table: str, **values: Any) -> "TrainStage":
@@ -82,9 +81,8 @@ class TrainStage:
         """Train and return the folder of the results; None for a model that has no epochs."""
         out.mkdir()
         stage = next(stage for stage in domain_of(self.domain).stages if stage.name == "train")
-        train = stage.load()
-        places = {"scratch": out / "scratch", "logs": out / "logs", "out": out}
-        counts = train(**self.tables, **self.folders, **places, files=self.files, on_epoch=lambda epoch: None)
+        outputs = {"scratch": out / "scratch", "logs": out / "logs", "out": out}
+        counts = stage.load()(**self.tables, **self.folders, **outputs, files=self.files, on_epoch=lambda epoch: None)
         return out if "epochs" in counts else None
 
 
@@ -105,6 +103,7 @@ def overfit(stage: TrainStage, folder: Path) -> Iterator[Check]:
     Source: Karpathy, "A Recipe for Training Neural Networks", 2019; Goodfellow, Bengio and Courville, "Deep Learning",
     2016, section 11.5.
     """
+    # Train on the examples without anything that keeps a network from fitting them.
     few = stage.with_few_examples(folder).with_settings("model", dropout=0.0).with_settings("train", **_OVERFIT)
     if "augment" in few.tables:
         few = replace(few, tables={**few.tables, "augment": type(few.tables["augment"])()})
@@ -116,33 +115,31 @@ def overfit(stage: TrainStage, folder: Path) -> Iterator[Check]:
     if trained is None:
         yield Check(OVERFITS, "not applicable", "the model is computed in closed form, not trained in steps")
         return
+    # The network must fit them.
     epochs, layout = read_table(trained / "epochs.parquet"), read_document(few.folders["preprocess"] / "layout.json")
     losses, classes = epochs["loss"].to_numpy(), layout.get("classes")
     passed = losses[-1] <= _MAX_LOSS_RATIO * losses[0]
-    measured = (
-        f"loss {format_number(losses[0])} → {format_number(losses[-1], 2)} in {len(losses)} updates, "
-        f"expected below {_MAX_LOSS_RATIO:.0%} of the first"
-    )
+    change = f"loss {format_number(losses[0])} → {format_number(losses[-1], 2)} in {len(losses)} updates"
+    measured = f"{change}, expected below {_MAX_LOSS_RATIO:.0%} of the first"
     if classes:
         accuracy = float(epochs["accuracy"].iloc[-1])
         passed = passed and accuracy == 1
         measured += f"; accuracy {accuracy:.0%}, expected 100%"
     yield Check(OVERFITS, "passed" if passed else "failed", measured)
+    # Untrained, it should give every outcome about the same probability.
     if outcomes := len(classes) if classes else layout.get("vocabulary"):
         chance = math.log(outcomes)
         passed = losses[0] <= _MAX_CHANCE_RATIO * chance
-        measured = (
-            f"first loss {format_number(losses[0])}; uniform probabilities of {outcomes:,} outcomes give "
-            f"{format_number(chance)}"
-        )
+        uniform = f"uniform probabilities of {outcomes:,} outcomes give {format_number(chance)}"
+        measured = f"first loss {format_number(losses[0])}; {uniform}"
         yield Check(CHANCE, "passed" if passed else "failed", measured, required=False)
 
 
 def reproduce(stage: TrainStage, folder: Path) -> Check:
     """Check whether two short trainings with the same seed end with the same weights, bit for bit."""
     settings: Any = stage.tables["train"]
-    most = _BATCHES_REPRODUCED * settings.batch_size
-    short = stage.with_few_examples(folder, most).with_settings("train", **_REPRODUCE)
+    short = stage.with_few_examples(folder, _BATCHES_REPRODUCED * settings.batch_size)
+    short = short.with_settings("train", **_REPRODUCE)
     digests, after = [], ""
     for name in ("first", "second"):
         try:

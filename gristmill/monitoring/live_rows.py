@@ -1,7 +1,7 @@
 """Scored predictions of a pipeline: their truth, their scores by day, model and slice, and drift."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -42,10 +42,17 @@ def score_table(live: LiveRows, metric: str) -> pd.DataFrame:
     `by` is `all`, `day` or `month`, `version` if there are several, and each slice that has several values.
     There is no coverage of a group whose intervals should cover different shares of the values.
     """
+    rows = live.rows
+    by_day = rows[DAY].dt.normalize().nunique() <= _MAX_DAYS
+    by, pattern = ("day", "%Y-%m-%d") if by_day else ("month", "%Y-%m")
+    models = ("v" + rows[VERSION].astype("string")).fillna("run " + rows[RUN].astype("string"))
+    slices = [("version", models), *((name, rows[column]) for name, column in live.slices.items())]
+    groupings = [(ALL, pd.Series("", rows.index)), (by, rows[DAY].dt.strftime(pattern))]
+    groupings += [(name, groups) for name, groups in slices if groups.nunique() > 1]
     tables = []
-    for by, groups in _groupings(live):
+    for name, groups in groupings:
         owners, names = pd.factorize(groups, sort=True)
-        tables.append(_scores(live, by, owners, list(names), metric))
+        tables.append(_scores(live, name, owners, list(names), metric))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -53,17 +60,6 @@ def served_scores(live: LiveRows, metric: str, run: str, name: str) -> pd.DataFr
     """Return one row as in `score_table`, for the model that serves: `run` made it, `name` is its group."""
     owners = np.where(live.rows[RUN] == run, 0, -1)
     return _scores(live, "serving", owners, [name], metric)
-
-
-def _groupings(live: LiveRows) -> Iterator[tuple[str, pd.Series]]:
-    rows = live.rows
-    yield ALL, pd.Series("", rows.index)
-    by_day = rows[DAY].dt.normalize().nunique() <= _MAX_DAYS
-    yield ("day", rows[DAY].dt.strftime("%Y-%m-%d")) if by_day else ("month", rows[DAY].dt.strftime("%Y-%m"))
-    models = ("v" + rows[VERSION].astype("string")).fillna("run " + rows[RUN].astype("string"))
-    for by, groups in (("version", models), *((name, rows[key]) for name, key in live.slices.items())):
-        if groups.nunique() > 1:
-            yield by, groups
 
 
 def _scores(live: LiveRows, by: str, owners: Owners, names: Sequence[str], metric: str) -> pd.DataFrame:
@@ -115,18 +111,17 @@ class Monitoring:
         predicted, scored = self.table.loc[0, ["predicted", "scored"]]
         return f"{self.pipeline}: {predicted:,} predicted values since {self.first:%Y-%m-%d}, {scored:,} of them scored"
 
-    def groups(self, most: int) -> list[tuple[str, pd.DataFrame]]:
+    def groups(self, limit: int) -> list[tuple[str, pd.DataFrame]]:
         """Return at most so many groups of each kind, by kind: the last scored days or months, the worst of others."""
-        found = []
+        shown, ascending = [], self.metric in _HIGHER_IS_BETTER
         for by, groups in self.table.iloc[1:].groupby("by", sort=False):
             if by in PERIODS:
                 scored = groups[groups["scored"] > 0]
-                shown = (scored if len(scored) else groups).tail(most)
+                groups = (scored if len(scored) else groups).tail(limit)
             else:
-                ascending = self.metric in _HIGHER_IS_BETTER
-                shown = groups.sort_values(self.metric, ascending=ascending, kind="stable").head(most)
-            found.append((str(by), shown))
-        return found
+                groups = groups.sort_values(self.metric, ascending=ascending, kind="stable").head(limit)
+            shown.append((str(by), groups))
+        return shown
 
     def as_json(self) -> dict[str, Any]:
         """Return everything as JSON values."""

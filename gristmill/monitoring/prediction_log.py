@@ -16,7 +16,6 @@ use: containers that share a store do not see each other's processes.
 import fcntl
 import json
 import logging
-import math
 import os
 import socket
 import threading
@@ -53,6 +52,7 @@ class PredictionLog:
     def __init__(self, store: Store, pipeline: str, keep: timedelta) -> None:
         self._store, self._pipeline, self._keep = store, pipeline, keep
         self._folder = store.root / "predictions" / pipeline
+        self._truth_folder = self._folder / "truth"
 
     def add(self, rows: pd.DataFrame, run: str, version: int | None, inputs: str) -> None:
         """Log a batch of predicted rows.
@@ -86,9 +86,8 @@ class PredictionLog:
 
     def read(self) -> pd.DataFrame:
         """Return all logged rows that are not too old, in the order of their answers; without columns if none."""
-        lines = [frame for path in self._line_files() for frame in read_lines(path)]
-        files = [frame for path in self._parquet_files() if (frame := _read_if_present(path)) is not None]
-        frames = [*files, *lines]
+        lines = [frame for path in self._line_files() for frame in read_lines(path)]  # before they are rolled
+        frames = [*_read_tables(self._parquet_files()), *lines]
         if not frames:
             return pd.DataFrame()
         table = pd.concat(frames, ignore_index=True).astype({VERSION: "Int64"})  # Parquet returns numbers with NaN
@@ -106,8 +105,7 @@ class PredictionLog:
 
     def truth(self) -> pd.DataFrame:
         """Return the truth by id, columns `ID` and `TRUTH`; of several rows with an id the last one counts."""
-        paths = sorted(self._truth_folder.glob("[0-9]*.parquet"))
-        frames = [frame for path in paths if (frame := _read_if_present(path)) is not None]
+        frames = _read_tables(sorted(self._truth_folder.glob("[0-9]*.parquet")))
         if not frames:
             return pd.DataFrame({ID: pd.Series(dtype="str"), TRUTH: pd.Series(dtype="object")})
         return pd.concat(frames, ignore_index=True).drop_duplicates(ID, keep="last", ignore_index=True)
@@ -119,8 +117,8 @@ class PredictionLog:
             self._delete_expired()
 
     @property
-    def _truth_folder(self) -> Path:
-        return self._folder / "truth"
+    def _own_file(self) -> Path:
+        return self._folder / f"{os.getpid()}~{socket.gethostname()}.jsonl"
 
     def _line_files(self) -> list[Path]:
         return sorted(self._folder.glob("[0-9]*~*.jsonl"))
@@ -130,7 +128,7 @@ class PredictionLog:
 
     def _append(self, line: str) -> None:
         """Append a line to the file of this process; leave nothing of it if that fails."""
-        descriptor, rest = _open_locked(self._own_file()), line.encode()
+        descriptor, rest = _open_locked(self._own_file), line.encode()
         try:
             size = os.fstat(descriptor).st_size
             if size and os.pread(descriptor, 1, size - 1) != b"\n":  # a process of the same id was killed
@@ -147,14 +145,12 @@ class PredictionLog:
         finally:
             os.close(descriptor)
 
-    def _own_file(self) -> Path:
-        return self._folder / f"{os.getpid()}~{socket.gethostname()}.jsonl"
-
     def _tidy(self) -> None:
         """Roll the files of lines if they are many, large or too old, and delete what is too old."""
-        files, oldest = self._line_files(), time.time() - self._keep.total_seconds()
-        is_ripe = len(files) > _MAX_FILES or _is_large(self._own_file())
-        if is_ripe or any(_changed(path) < oldest for path in files):
+        files, own = self._line_files(), _status(self._own_file)
+        oldest = time.time() - self._keep.total_seconds()
+        is_large = own is not None and own.st_size > _MAX_FILE_BYTES
+        if len(files) > _MAX_FILES or is_large or any(_is_older(path, oldest) for path in files):
             self._roll(files)
         self._delete_expired()
 
@@ -184,7 +180,7 @@ class PredictionLog:
             if month + _MONTH < oldest:
                 path.unlink(missing_ok=True)
         for path in self._truth_folder.glob("[0-9]*.parquet"):
-            if _changed(path) < oldest.timestamp():
+            if _is_older(path, oldest.timestamp()):
                 path.unlink(missing_ok=True)
 
 
@@ -215,39 +211,38 @@ def _locked(paths: list[Path]) -> Iterator[list[Path]]:
 
 def _is_at(path: Path, descriptor: int) -> bool:
     """Return whether an open file still has its path: another process may have deleted it."""
-    try:
-        return os.path.samestat(path.stat(), os.fstat(descriptor))
-    except FileNotFoundError:
-        return False
+    status = _status(path)
+    return status is not None and os.path.samestat(status, os.fstat(descriptor))
 
 
-def _is_large(path: Path) -> bool:
-    try:
-        return path.stat().st_size > _MAX_FILE_BYTES
-    except FileNotFoundError:
-        return False
+def _is_older(path: Path, moment: float) -> bool:
+    """Return whether a file was last changed before a time; False if it was deleted meanwhile."""
+    status = _status(path)
+    return status is not None and status.st_mtime < moment
 
 
-def _changed(path: Path) -> float:
-    """Return the time of a file's last change; infinity if it was deleted meanwhile."""
-    try:
-        return path.stat().st_mtime
-    except FileNotFoundError:
-        return math.inf
+def _status(path: Path) -> os.stat_result | None:
+    """Return size and times of a file; None if it was deleted meanwhile."""
+    with suppress(FileNotFoundError):
+        return path.stat()
+    return None
 
 
-def _read_if_present(path: Path) -> pd.DataFrame | None:
-    """Return a table; None if it was deleted meanwhile.
+def _read_tables(paths: list[Path]) -> list[pd.DataFrame]:
+    """Return tables, without those that were deleted meanwhile.
 
     Raises:
-        StoreError: it is damaged.
+        StoreError: one is damaged.
     """
-    try:
-        return read_table(path)
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as damage:  # PyArrow's errors are values
-        raise StoreError(f"{path}: logged predictions are damaged ({damage}). Restore or delete the file.") from None
+    tables = []
+    for path in paths:
+        try:
+            with suppress(FileNotFoundError):
+                tables.append(read_table(path))
+        except (OSError, ValueError) as damage:  # PyArrow's errors are values
+            fault = f"{path}: logged predictions are damaged ({damage}). Restore or delete the file."
+            raise StoreError(fault) from None
+    return tables
 
 
 def _times(rows: pd.DataFrame) -> list[str]:
@@ -257,16 +252,11 @@ def _times(rows: pd.DataFrame) -> list[str]:
 
 def as_line(batch: dict[str, Any], rows: pd.DataFrame) -> str:
     """Return a batch as one line of JSON: the columns about it, the names of columns that hold times, and its rows."""
-    return json.dumps(batch | {"times": _times(rows), "rows": _as_json(rows)}, ensure_ascii=False) + "\n"
-
-
-def _as_json(rows: pd.DataFrame) -> dict[str, list[Any]]:
-    """Return the columns of a frame as JSON values: times as text, missing values as None."""
     columns = {}
     for name, column in rows.items():
         values = column.dt.strftime("%Y-%m-%dT%H:%M:%S.%f") if column.dtype.kind == "M" else column
         columns[str(name)] = values.astype(object).where(column.notna(), None).tolist()
-    return columns
+    return json.dumps(batch | {"times": _times(rows), "rows": columns}, ensure_ascii=False) + "\n"
 
 
 def batch_frame(batches: list[dict[str, Any]], sizes: list[int], rows: pd.DataFrame) -> pd.DataFrame:
@@ -296,10 +286,10 @@ def read_lines(path: Path) -> list[pd.DataFrame]:
             logger.warning("%s line %d: not a batch of predictions; skipped", path, number)
             continue
         alike[columns].append(batch)
-    return [_joined(batches, names, times) for (names, times), batches in alike.items()]
-
-
-def _joined(batches: list[dict[str, Any]], names: tuple[str, ...], times: tuple[str, ...]) -> pd.DataFrame:
-    rows = pd.DataFrame({name: list(chain.from_iterable(batch["rows"][name] for batch in batches)) for name in names})
-    rows = rows.assign(**{name: pd.to_datetime(rows[name]) for name in times})
-    return batch_frame(batches, [len(batch["rows"][names[0]]) for batch in batches], rows)
+    frames = []
+    for (names, times), batches in alike.items():
+        values = {name: list(chain.from_iterable(batch["rows"][name] for batch in batches)) for name in names}
+        rows = pd.DataFrame(values)
+        rows = rows.assign(**{name: pd.to_datetime(rows[name]) for name in times})
+        frames.append(batch_frame(batches, [len(batch["rows"][names[0]]) for batch in batches], rows))
+    return frames

@@ -8,7 +8,6 @@ than the best baseline. The tests of errors and inputs are in `series_drift` (va
 
 import math
 from collections.abc import Sequence
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +18,6 @@ from gristmill.runs.retraining_record import CHAMPION, BaselineDrift, Drift, Err
 from gristmill.util.block_bootstrap import independent_blocks, standard_error
 
 Values = npt.NDArray[np.float64]
-AnySign = TypeVar("AnySign", ErrorDrift, MeanDrift, InputDrift, ErrorDrift | MeanDrift)
 
 MAX_TRAINING_VALUES = 20_000  # maximum number of training values to compare new values with
 
@@ -34,15 +32,13 @@ def combine_signs(errors: ErrorDrift | MeanDrift | None, inputs: Sequence[InputD
     1979.
     """
     families = 2 if errors and inputs else 1
+    if errors:
+        errors = errors.model_copy(update={"probability": min(1.0, families * errors.probability)})
     signs, adjusted = list(inputs), 0.0
     for rank, at in enumerate(sorted(range(len(signs)), key=lambda at: signs[at].probability)):
         adjusted = max(adjusted, families * (len(signs) - rank) * signs[at].probability)
-        signs[at] = _adjusted(signs[at], adjusted)
-    return Drift(errors=_adjusted(errors, families * errors.probability) if errors else None, inputs=signs)
-
-
-def _adjusted(sign: AnySign, probability: float) -> AnySign:
-    return sign.model_copy(update={"probability": min(1.0, probability)})
+        signs[at] = signs[at].model_copy(update={"probability": min(1.0, adjusted)})
+    return Drift(errors=errors, inputs=signs)
 
 
 def baseline_drift(contest: Contest, best: str | None) -> BaselineDrift | None:
@@ -54,17 +50,15 @@ def baseline_drift(contest: Contest, best: str | None) -> BaselineDrift | None:
     if best is None or CHAMPION not in contest.errors:
         return None
     difference, probability = contest.differences(CHAMPION, best), 1.0
-    error, blocks = standard_error(difference, contest.block), independent_blocks(len(difference), contest.block)
+    error = standard_error(difference, contest.block)
+    blocks = independent_blocks(len(difference), contest.block)
     if not np.isfinite(contest.errors[CHAMPION]).all():
         probability = 0.0
     elif error == 0:  # the same difference in every item
         probability = 0.0 if difference.mean() > 0 else 1.0
     elif error:
         probability = float(student.sf(difference.mean() / error * math.sqrt(1 - 1 / blocks), blocks - 1))
+    champion, baseline = contest.score(CHAMPION), contest.score(best)
     return BaselineDrift(
-        name=best,
-        metric=contest.metric,
-        champion=contest.score(CHAMPION),
-        baseline=contest.score(best),
-        probability=probability,
+        name=best, metric=contest.metric, champion=champion, baseline=baseline, probability=probability
     )

@@ -38,11 +38,12 @@ def diff_examples(now: pd.DataFrame, before: pd.DataFrame, compared: list[str]) 
         table.assign(**{_AT: np.arange(len(table))})[_is_without_equal(table, other, compared)]
         for table, other in ((now, before), (before, now))
     )
-    rows, earlier = (one.assign(**{_COPY: one.groupby(CONTENT, sort=False).cumcount()}) for one in (rows, earlier))
-    found = diff_rows(rows, earlier, [CONTENT, _COPY])
+    for table in (rows, earlier):
+        table[_COPY] = table.groupby(CONTENT, sort=False).cumcount()
+    changes = diff_rows(rows, earlier, [CONTENT, _COPY])
     for name in (name for name in shared_columns(rows, earlier) if name not in (*compared, _COPY)):
-        found[name] = found[name].fillna(found.pop(f"{name}{found.attrs[BEFORE]}")).astype(rows[name].dtype)
-    return found.sort_values(_AT, kind="stable").drop(columns=[CONTENT, _COPY, _AT])
+        changes[name] = changes[name].fillna(changes.pop(f"{name}{changes.attrs[BEFORE]}")).astype(rows[name].dtype)
+    return changes.sort_values(_AT, kind="stable").drop(columns=[CONTENT, _COPY, _AT])
 
 
 def shared_columns(now: pd.DataFrame, before: pd.DataFrame) -> list[str]:
@@ -73,9 +74,9 @@ def diff_rows(now: pd.DataFrame, before: pd.DataFrame, keys: list[str]) -> pd.Da
     for name in columns[len(keys) :]:
         values, earlier = both[name], both[f"{name}{ending}"]
         equal = equal & ((values == earlier) | (values.isna() & earlier.isna())).to_numpy()
-    found = both.set_index(pd.Index(change.astype("str"), name="change"))[~equal]
-    found.attrs = {BEFORE: ending, NOT_COMPARED: _not_compared(now, before, columns)}
-    return found
+    changes = both.set_index(pd.Index(change.astype("str"), name="change"))[~equal]
+    changes.attrs = {BEFORE: ending, NOT_COMPARED: _not_compared(now, before, columns)}
+    return changes
 
 
 def _not_compared(now: pd.DataFrame, before: pd.DataFrame, columns: list[str]) -> dict[str, str]:
@@ -87,8 +88,8 @@ def _not_compared(now: pd.DataFrame, before: pd.DataFrame, columns: list[str]) -
 def _is_without_equal(table: pd.DataFrame, other: pd.DataFrame, columns: list[str]) -> Mask:
     """Return which rows of a table have no equal row in the other; each row there is matched at most once."""
     own, others = (
-        one[columns].assign(**{_NUMBER: one.groupby(columns, sort=False).cumcount().to_numpy()})
-        for one in (table, other)
+        examples[columns].assign(**{_NUMBER: examples.groupby(columns, sort=False).cumcount().to_numpy()})
+        for examples in (table, other)
     )
     return (own.merge(others, how="left", indicator=_ORIGIN)[_ORIGIN] == "left_only").to_numpy()
 

@@ -32,7 +32,8 @@ def share_drift(name: str, new: Values, before: Values, of: str = "the test set"
 
 def number_drift(name: str, new: Values, trained: Values) -> InputDrift:
     """Compare new numbers with those of the training data by the Kolmogorov-Smirnov test; NaN is below all others."""
-    statistic, probability = map(float, ks_2samp(*(np.where(np.isnan(one), -np.inf, one) for one in (new, trained))))
+    samples = (np.where(np.isnan(values), -np.inf, values) for values in (new, trained))
+    statistic, probability = map(float, ks_2samp(*samples))
     return InputDrift(name=name, test="Kolmogorov-Smirnov", statistic=statistic, probability=probability)
 
 
@@ -79,7 +80,7 @@ def chance_of_higher_mean(new: Values, test: Values) -> float:
     def resample(draws: int) -> Any:
         return permutation_test(
             (new, test),
-            lambda one, other, axis: one.mean(axis=axis) - other.mean(axis=axis),
+            lambda first, second, axis: first.mean(axis=axis) - second.mean(axis=axis),
             vectorized=True,
             n_resamples=draws,
             batch=max(1, _BATCH // (len(new) + len(test))),

@@ -74,9 +74,15 @@ def judge_contest(contest: Contest, gate: Gate, best: str | None) -> Judgement:
         best: name of the best baseline (`best_baseline`).
     """
     scores = {name: contest.score(name) for name in contest.errors}
-    compared = CHAMPION in scores and math.isfinite(scores[CHAMPION]) and math.isfinite(scores[CHALLENGER])
-    difference = contest.differences(CHAMPION, CHALLENGER) if compared else None
-    promoted, why = (_against_champion if CHAMPION in scores else _against_baseline)(contest, scores, best, gate)
+    score, is_finite = f"{contest.metric} {_text(scores[CHALLENGER])}", math.isfinite(scores[CHALLENGER])
+    if not is_finite:
+        promoted, why = False, f"{score}: not all predictions are finite numbers"
+    elif CHAMPION in scores:
+        promoted, why = _judge_against_champion(score, scores, best, gate)
+    else:
+        promoted, why = _judge_against_baseline(score, scores, best, contest)
+    is_compared = is_finite and CHAMPION in scores and math.isfinite(scores[CHAMPION])
+    difference = contest.differences(CHAMPION, CHALLENGER) if is_compared else None
     return Judgement(
         metric=contest.metric,
         scores=scores,
@@ -98,7 +104,7 @@ def keeps_recipe(selection: Contest, recipe: Contest, gate: Gate) -> bool:
         recipe: the same contest with the champion's recipe, fitted on the same data, as the challenger.
         gate: conditions for the challenger.
     """
-    new, old = (contest.score(CHALLENGER) for contest in (selection, recipe))
+    new, old = selection.score(CHALLENGER), recipe.score(CHALLENGER)
     return math.isfinite(old) and not new < old * (1 - gate.margin)
 
 
@@ -120,32 +126,30 @@ def best_baseline(scores: Scores, contest: Contest) -> str | None:
     """
     sound = {name: by_part for name, by_part in scores.baselines.items() if np.isfinite(contest.errors[name]).all()}
     for part in ("validation", "test"):
-        found = {name: by_part.get(part, {}).get(scores.metric) for name, by_part in sound.items()}
-        known = {name: value for name, value in found.items() if value is not None and math.isfinite(value)}
+        by_name = {name: by_part.get(part, {}).get(scores.metric) for name, by_part in sound.items()}
+        known = {name: value for name, value in by_name.items() if value is not None and math.isfinite(value)}
         if known:
             return (max if scores.higher_is_better else min)(known, key=lambda name: known[name])
     return None
 
 
-def _against_champion(contest: Contest, scores: dict[str, float], best: str | None, gate: Gate) -> tuple[bool, str]:
-    own, champion, score = scores[CHALLENGER], scores[CHAMPION], f"{contest.metric} {_score(scores[CHALLENGER])}"
-    if not math.isfinite(own):
-        return False, _not_finite(score)
+def _judge_against_champion(score: str, scores: dict[str, float], best: str | None, gate: Gate) -> tuple[bool, str]:
+    """Return whether a challenger is promoted instead of the champion, and why; `score` is its score as text."""
+    own, champion = scores[CHALLENGER], scores[CHAMPION]
     promoted = not math.isfinite(champion) or own < champion * (1 - gate.margin)
-    why = f"{score} against the champion's {_score(champion)}" + (f" less {gate.margin:.0%}" if gate.margin else "")
+    why = f"{score} against the champion's {_text(champion)}" + (f" less {gate.margin:.0%}" if gate.margin else "")
     if promoted and best is not None and own > scores[best]:
-        why += f"; still worse than {best} with {_score(scores[best])}"
+        why += f"; still worse than {best} with {_text(scores[best])}"
     return promoted, why
 
 
-def _against_baseline(contest: Contest, scores: dict[str, float], best: str | None, gate: Gate) -> tuple[bool, str]:
+def _judge_against_baseline(
+    score: str, scores: dict[str, float], best: str | None, contest: Contest
+) -> tuple[bool, str]:
     """Judge a first model. With too few items for a standard error, the means alone decide."""
-    own, score = scores[CHALLENGER], f"{contest.metric} {_score(scores[CHALLENGER])}"
-    if not math.isfinite(own):
-        return False, _not_finite(score)
     if best is None:
         return True, f"{score}; there was no champion"
-    baseline = f"{best} with {_score(scores[best])}"
+    own, baseline = scores[CHALLENGER], f"{best} with {_text(scores[best])}"
     if own <= scores[best]:
         return True, f"{score}, not worse than {baseline}; there was no champion"
     error = standard_error(contest.differences(CHALLENGER, best), contest.block)
@@ -157,9 +161,5 @@ def _against_baseline(contest: Contest, scores: dict[str, float], best: str | No
     return True, f"{score}, worse than {baseline} by at most one standard error, {shown}; there was no champion"
 
 
-def _score(value: float) -> str:
-    return format_number(value, digits=5)
-
-
-def _not_finite(score: str) -> str:
-    return f"{score}: not all predictions are finite numbers"
+def _text(score: float) -> str:
+    return format_number(score, digits=5)

@@ -96,20 +96,20 @@ def code_files(catalogue: Catalogue, source: Settings, served: Version | Record)
         RequestError: a file has changed since the run of the served model, which would get other data than it expects.
     """
     root, name = catalogue.root, served.pipeline
-    found = {f"source.{key}": locate_code(root, code.file, f"the source's {key}") for key, code in code_of(source)}
-    for key, digest in digests_of(found, catalogue.store).items():
+    code = {f"source.{key}": locate_code(root, own.file, f"the source's {key}") for key, own in code_of(source)}
+    for key, digest in digests_of(code, catalogue.store).items():
         if isinstance(served, Version):
             known, model = served.code, f"v{served.number}"
         else:
             known = catalogue.store.read_manifest(served.references["ingest"])["made_of"]["inputs"]
             model = f"run {served.id}"
         if known.get(key) != digest:
-            names = " or ".join(str(file.relative_to(root.absolute())) for file in found[key].files)
+            names = " or ".join(str(file.relative_to(root.absolute())) for file in code[key].files)
             raise RequestError(
                 f"{names} has changed since {model} of {name} was trained on data that it cleaned. Restore it; "
                 f"or run: gristmill run {name}, then: gristmill promote {name}."
             )
-    return tuple(file for located in found.values() for file in located.files)
+    return tuple(file for located in code.values() for file in located.files)
 
 
 def source_files(catalogue: Catalogue, pipeline: Pipeline, suffixes: tuple[str, ...] | None) -> tuple[Path, ...]:
@@ -120,10 +120,10 @@ def source_files(catalogue: Catalogue, pipeline: Pipeline, suffixes: tuple[str, 
         RequestError: the files are not single items.
     """
     refresh_urls(pipeline.tables.values(), catalogue.store)
-    data = {name: found for name, found in locate_source(catalogue, pipeline).items() if name != CLEANING}
+    data = {name: located for name, located in locate_source(catalogue, pipeline).items() if name != CLEANING}
     fetch_urls(data.values(), catalogue.store)
     digests_of(data, catalogue.store)
-    files = tuple(file for found in data.values() for file in found.files)
+    files = tuple(file for located in data.values() for file in located.files)
     if suffixes and not all(file.name.lower().endswith(suffixes) for file in files):
         raise RequestError(
             f"[pipelines.{pipeline.name}.source] is not made of single photos to predict from. Give a photo or a "
@@ -139,9 +139,8 @@ def last_good_data(store: Store, pipeline: Pipeline, served: Version | Record, e
     """
     runs, settings = Runs(store), pipeline.values()
     runs.pull(pipeline.name)
-    known = [
-        (record.id, record.started, record.references["ingest"]) for record in good_runs(pipeline.name, settings, runs)
-    ]
+    records = good_runs(pipeline.name, settings, runs)
+    known = [(record.id, record.started, record.references["ingest"]) for record in records]
     if isinstance(served, Version) and same_data(served.settings, settings):  # the record of its run may be deleted
         known.append((served.run, served.made, served.references["ingest"]))
     for run, day, reference in known:

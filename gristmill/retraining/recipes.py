@@ -28,13 +28,13 @@ def recipe_of(champion: Version | None, pipeline: Pipeline) -> dict[str, float]:
     return {} if has_constant and len(selected.members) > 1 else selected.members
 
 
-def alarms_about_champion(found: Retraining, last: Retraining | None) -> list[str]:
+def alarms_about_champion(present: Retraining, last: Retraining | None) -> list[str]:
     """Return the alarms of a retraining, and of the last one if it judged the same champion.
 
     The last one matters because a comparison with the best baseline is known only at the end of a retraining.
     """
-    about_same = [found, last] if last and last.champion == found.champion else [found]
-    return [alarm for one in about_same if one.drift for alarm in one.drift.alarms]
+    about_same = [present, last] if last and last.champion == present.champion else [present]
+    return [alarm for retraining in about_same if retraining.drift for alarm in retraining.drift.alarms]
 
 
 def networks_to_leave_out(pipeline: Pipeline, recipe: Collection[str], alarms: Collection[str]) -> list[str]:
@@ -45,4 +45,5 @@ def networks_to_leave_out(pipeline: Pipeline, recipe: Collection[str], alarms: C
     if not recipe or alarms:
         return []
     candidates = candidates_of(pipeline.domain, pipeline.tables)
-    return [one.name for one in candidates if not hasattr(one.tables["model"], "fit") and one.name not in recipe]
+    networks = [candidate.name for candidate in candidates if not hasattr(candidate.tables["model"], "fit")]
+    return [name for name in networks if name not in recipe]

@@ -7,15 +7,13 @@ while the champion's expected error is not larger than the other model's, the pr
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
 
 import numpy as np
-import numpy.typing as npt
 
-from gristmill.retraining.gate import Contest
+from gristmill.retraining.gate import Contest, Errors
 from gristmill.runs.retraining_record import CHAMPION, Retraining
 from gristmill.settings.schedule import Gate
-
-Errors = npt.NDArray[np.float64]
 
 MAX_FALSE_RECOVERIES = 0.05  # maximum probability that an alarm ever leads to a replacement that is no better
 _MAX_WINDOWS = 4  # judging windows after which a recovery is not tried any more
@@ -26,28 +24,25 @@ _ERRORS_BETWEEN_STARTS = 4  # bets start at multiples of this; more starts would
 _MAX_ERROR_RATIO = 1.02  # the cheapest candidate within this multiple of the lowest error is chosen
 
 
-def rows_to_compare(found: Retraining, earlier: Iterable[Retraining], gate: Gate) -> int:
+def rows_to_compare(present: Retraining, earlier: Iterable[Retraining], gate: Gate) -> int:
     """Return the number of new rows since the first of the latest alarms, the rows that raised it included.
 
     It is 0 without an alarm about errors, as the champion may follow inputs that changed, and a long time after the
     alarm.
 
     Args:
-        found: the present retraining.
+        present: the present retraining.
         earlier: retrainings before it with the same settings, newest first.
         gate: the judging window.
     """
-    drift = found.drift
+    drift, known = present.drift, 0
     if drift is None or not any(sign and sign.alarm for sign in (drift.errors, drift.baseline)):
         return 0
-    known = 0
-    for one in earlier:
-        if one.champion != found.champion:
+    for retraining in takewhile(lambda other: other.champion == present.champion, earlier):
+        if retraining.drift and not retraining.drift.alarms:
+            known = retraining.news.later
             break
-        if one.drift and not one.drift.alarms:
-            known = one.news.later
-            break
-    rows = found.news.later - known
+    rows = present.news.later - known
     return rows if rows <= _MAX_WINDOWS * gate.window else 0
 
 
@@ -63,11 +58,11 @@ def clearly_better(first_step: Contest, whole: Contest, candidates: Sequence[str
         candidates: names, the cheapest first.
         gate: the margin.
     """
-    tried = [name for name in candidates if name in whole.errors]
-    threshold, scores = len(tried) / MAX_FALSE_RECOVERIES, {name: whole.score(name) for name in whole.errors}
-    champion, least = first_step.errors[CHAMPION], scores[CHAMPION] * (1 - gate.margin)
+    fitted = [name for name in candidates if name in whole.errors]
+    threshold, scores = len(fitted) / MAX_FALSE_RECOVERIES, {name: whole.score(name) for name in whole.errors}
+    champion, limit = first_step.errors[CHAMPION], scores[CHAMPION] * (1 - gate.margin)
     better = [
-        name for name in tried if scores[name] < least and e_value(champion, first_step.errors[name]) >= threshold
+        name for name in fitted if scores[name] < limit and e_value(champion, first_step.errors[name]) >= threshold
     ]
     lowest = min((scores[name] for name in better), default=0.0)
     return next((name for name in better if scores[name] <= _MAX_ERROR_RATIO * lowest), None)

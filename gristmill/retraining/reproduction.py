@@ -38,15 +38,16 @@ class Reproduction(BaseModel):
 def compare_with_version(version: Version, record: Record, store: Store) -> Reproduction:
     """Compare the run that trained a version again, whose artifacts are in `store`, with the version."""
     model = next(stage for stage in _MODEL_STAGES if stage in version.references)
-    made = {label: reference["digest"] for label, reference in record.references.items()}
+    digests = {label: reference["digest"] for label, reference in record.references.items()}
     expected = {label: reference["digest"] for label, reference in version.references.items()}
+    code, libraries = code_digests(record, store), record.versions
     return Reproduction(
         pipeline=version.pipeline,
         version=version.number,
-        digest=made[model],
+        digest=digests[model],
         expected=expected[model],
-        other_results=[label for label in made if made[label] != expected.get(label)],
-        causes=_changed_code(version.code, code_digests(record, store)) + _changed(version.versions, record.versions),
+        other_results=[label for label in digests if digests[label] != expected.get(label)],
+        causes=_changed_code(version.code, code) + _changed_libraries(version.versions, libraries),
     )
 
 
@@ -57,7 +58,7 @@ def _changed_code(before: dict[str, str], now: dict[str, str]) -> list[str]:
     return [f"code {source_name(name)}" for name in now if now[name] != before.get(name)]
 
 
-def _changed(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+def _changed_libraries(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """Return the libraries whose version changed; Prefect runs the stages but changes no result."""
     libraries = (name for name in now if name != "prefect" and now[name] != before.get(name))
     return [f"{name} {before.get(name, 'not installed')} → {now[name]}" for name in libraries]
@@ -91,9 +92,9 @@ def diff_versions(version: Version, later: Version, store: Store) -> "pd.DataFra
         )
     from gristmill.retraining.example_diff import NOT_COMPARED  # late: it loads pandas
 
-    before, now = (open_data(one, store).path for one in (version, later))
-    found = domain_of(later.domain).retraining.load().diff(now, before)
+    before, now = open_data(version, store).path, open_data(later, store).path
+    changes = domain_of(later.domain).retraining.load().diff(now, before)
     numbers = {"now": later.number, "before": version.number}
-    reasons: dict[str, str] = found.attrs[NOT_COMPARED]
-    found.attrs[NOT_COMPARED] = {name: reason.format(**numbers) for name, reason in reasons.items()}
-    return found
+    reasons: dict[str, str] = changes.attrs[NOT_COMPARED]
+    changes.attrs[NOT_COMPARED] = {name: reason.format(**numbers) for name, reason in reasons.items()}
+    return changes

@@ -35,19 +35,16 @@ def series_error_drift(new: Iterable[Values], before: Iterable[Values]) -> Error
         return None
     latest, held_out = np.concatenate(fresh), np.concatenate(known)
     large = float(np.quantile(held_out, _LARGE_QUANTILE, method="inverted_cdf"))
-    run, run_before = (max(_longest_run(errors > large) for errors in stretches) for stretches in (fresh, known))
-    scored = [normal_scores(errors, held_out) for errors in known]
-    lengths = (len(latest), _NEWEST_ERRORS)
-    chances = [_chance_of_errors(normal_scores(latest[-length:], held_out), scored) for length in lengths]
-    probability = min(1.0, len(chances) * min(chances))
+    scored, compared = [normal_scores(errors, held_out) for errors in known], (latest, latest[-_NEWEST_ERRORS:])
+    chances = [_chance_of_errors(normal_scores(errors, held_out), scored) for errors in compared]
     return ErrorDrift(
         count=len(latest),
         mean=float(latest.mean()),
         mean_before=float(held_out.mean()),
         large=large,
-        run=run,
-        run_before=run_before,
-        probability=probability,
+        run=max(_longest_run(errors > large) for errors in fresh),
+        run_before=max(_longest_run(errors > large) for errors in known),
+        probability=min(1.0, len(chances) * min(chances)),
     )
 
 
@@ -106,13 +103,6 @@ def normal_scores(values: Values, known: Values) -> Values:
     return scores
 
 
-def _extended_scores(values: Values, known: Values) -> Values:
-    """Return normal scores, extended beyond the known values by at most one per standard deviation."""
-    beyond = np.maximum(values - known.max(), 0) + np.minimum(values - known.min(), 0)
-    scores: Values = normal_scores(values, known) + np.clip(beyond / max(known.std(), _MIN_VARIANCE), -1, 1)
-    return scores
-
-
 def _moving_means(values: Values, length: int) -> Values:
     sums = np.cumsum(np.concatenate([[0.0], values]))
     means: Values = (sums[length:] - sums[:-length]) / length
@@ -127,14 +117,18 @@ def series_input_drift(name: str, new: Values, trained: Values) -> InputDrift:
     """
     trained = trained[-MAX_TRAINING_VALUES:]
     length = min(len(new), max(1, len(trained) // _MIN_BLOCKS))
-    scores, newest = normal_scores(trained, trained), _extended_scores(new[-length:], trained)
+    latest = new[-length:]
+    beyond = np.maximum(latest - trained.max(), 0) + np.minimum(latest - trained.min(), 0)
+    farther = np.clip(beyond / max(trained.std(), _MIN_VARIANCE), -1, 1)  # one for a standard deviation, at most
+    scores, newest = normal_scores(trained, trained), normal_scores(latest, trained) + farther
     level, squares = (_moving_means(values, length) for values in (scores, scores**2))
     tests = [("level", *_compare_blocks(float(newest.mean()), level, length, two_sided=True))]
     if length >= _MIN_VALUES_FOR_SPREAD:
-        spread, usual = (np.log(0.1 + np.sqrt(np.maximum(0, found))) for found in (newest.var(), squares - level**2))
+        variances = newest.var(), squares - level**2
+        spread, usual = (np.log(0.1 + np.sqrt(np.maximum(0, variance))) for variance in variances)
         tests.append(("spread", *_compare_blocks(float(spread), usual, length, two_sided=False)))
-    what, statistic, least = min(tests, key=lambda test: test[2])
-    test, probability = f"{what} of the last {length} (t statistic)", min(1.0, len(tests) * least)
+    what, statistic, lowest = min(tests, key=lambda test: test[2])
+    test, probability = f"{what} of the last {length} (t statistic)", min(1.0, len(tests) * lowest)
     return InputDrift(name=name, test=test, statistic=statistic, probability=probability)
 
 
@@ -153,8 +147,8 @@ def _compare_blocks(newest: float, usual: Values, length: int, two_sided: bool) 
     if blocks < 3:
         return 0.0, 1.0
     variance = max(float((deviations**2).mean()), _MIN_VARIANCE)
-    correlations = _positive_correlations(deviations, variance, length, blocks)
-    variance_of_mean = (1 + 2 * sum(correlations)) / blocks  # in units of the variance of a block
+    correlations = sum(_positive_correlations(deviations, variance, length, blocks))
+    variance_of_mean = (1 + 2 * correlations) / blocks  # in units of the variance of a block
     if variance_of_mean >= 1:
         return 0.0, 1.0
     error = math.sqrt(variance * (1 + variance_of_mean) / (1 - variance_of_mean))

@@ -16,7 +16,6 @@ from gristmill.runs.identity import digests_of
 from gristmill.runs.records import Runs
 from gristmill.settings.schedule import parse_duration
 from gristmill.store.artifact import Reference
-from gristmill.store.store import Store
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +28,7 @@ def check_lost_rows(catalogue: Catalogue, pipeline: Pipeline, ingested: Referenc
     Raises:
         DataError: more rows are missing than `ingest.max_lost` allows.
     """
+    # Find the data of the last good run; there is nothing to compare if files or data are equal.
     store, runs = catalogue.store, Runs(catalogue.store)
     runs.pull(pipeline.name)
     last = next(good_runs(pipeline.name, pipeline.values(), runs), None)
@@ -48,9 +48,10 @@ def check_lost_rows(catalogue: Catalogue, pipeline: Pipeline, ingested: Referenc
     except (CorruptArtifact, StoreError) as error:
         logger.warning("%s Rows that are missing since run %s are not counted.", error, last.id)
         return
+    # Count the rows that are missing, and say where they were.
     lost = domain_of(pipeline.domain).retraining.load().lost(ingested, before)
     if lost.count > table.max_lost * lost.known:
-        files = [file for name, found in source.items() if name != CLEANING for file in found.files]
+        files = [file for name, located in source.items() if name != CLEANING for file in located.files]
         place = f"[pipelines.{pipeline.name}.source]"
         if files:
             place = str(files[0]) if len(files) == 1 else f"{os.path.commonpath(files)} ({len(files)} files)"
@@ -76,8 +77,12 @@ def silent_since(catalogue: Catalogue, pipeline: Pipeline, ingested: Reference) 
     """
     if pipeline.freshness is None:
         return None
-    limit = pipeline.freshness.max_age_of_data
-    newest = _last_observation(catalogue.store, pipeline, ingested) or _first_read(catalogue.store, pipeline, ingested)
+    limit, folder = pipeline.freshness.max_age_of_data, catalogue.store.open_verified(ingested, by_stat=True).path
+    newest = domain_of(pipeline.domain).retraining.load().newest_time(folder, pipeline.tables["ingest"])
+    if newest is None:
+        runs = good_runs(pipeline.name, pipeline.values(), Runs(catalogue.store))
+        same = takewhile(lambda run: run.references["ingest"]["digest"] == ingested["digest"], runs)
+        newest = min((run.started for run in same), default=datetime.now(UTC))
     age = datetime.now(UTC) - newest
     if age < -_MAX_AHEAD:
         logger.warning(
@@ -91,15 +96,3 @@ def silent_since(catalogue: Catalogue, pipeline: Pipeline, ingested: Reference) 
         *(pipeline.name, f"{newest:%Y-%m-%d %H:%M}", limit),
     )
     return newest
-
-
-def _last_observation(store: Store, pipeline: Pipeline, ingested: Reference) -> datetime | None:
-    """Return the time of the newest row; None if rows have no time."""
-    folder = store.open_verified(ingested, by_stat=True).path
-    return domain_of(pipeline.domain).retraining.load().newest_time(folder, pipeline.tables["ingest"])
-
-
-def _first_read(store: Store, pipeline: Pipeline, ingested: Reference) -> datetime:
-    runs = good_runs(pipeline.name, pipeline.values(), Runs(store))
-    same = takewhile(lambda run: run.references["ingest"]["digest"] == ingested["digest"], runs)
-    return min((run.started for run in same), default=datetime.now(UTC))

@@ -9,7 +9,7 @@
     root/reports/                   pages (`reports/page.py`)
     root/logs/<pipeline>/<key[:12]>/    training curves for TensorBoard
     root/quarantine/                artifacts that failed verification or were replaced on request
-    root/notifications/             runs with messages to send (`retraining/notification_delivery.py`)
+    root/notifications/             runs with messages to send (`notifications/delivery.py`)
     root/schedule.json              the `gristmill schedule` that runs here (`schedule_announcement.py`)
     root/memo/                      results of reading files, by file stat; may be deleted at any time
     root/locks/                     locks; may be deleted at any time

@@ -248,7 +248,7 @@ def forecast(tmp_path: Path) -> Predict:
         **asked: Any,
     ) -> pd.DataFrame:
         from gristmill.domains.common.prediction import PredictionRequest
-        from gristmill.domains.timeseries.predict import predict
+        from gristmill.domains.timeseries.predict import PREDICTION
         from gristmill.domains.timeseries.settings import PredictOptions
 
         path, scratch = tmp_path / "rows.csv", tmp_path / "scratch"
@@ -258,7 +258,7 @@ def forecast(tmp_path: Path) -> Predict:
         source, options = Csv(kind="csv", path="rows.csv"), PredictOptions(**asked)
         bundle = loaded(run["export"])
         request = PredictionRequest(bundle, source, tables, options, (path,), ingested=ingested, scratch=scratch)
-        return predict(request)
+        return PREDICTION.predict(request)
 
     return call
 

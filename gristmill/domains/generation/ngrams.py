@@ -29,8 +29,8 @@ from gristmill.training.lookup_tables import (
     constant,
     first_at_least,
     frozen_table,
-    row_and_step_indices,
     positions_of,
+    row_and_step_indices,
 )
 
 Ids = npt.NDArray[np.int64]

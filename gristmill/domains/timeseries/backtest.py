@@ -28,8 +28,6 @@ from gristmill.settings.stage import Stage
 from gristmill.training.fit import FitArguments
 from gristmill.util.table_io import write_document, write_table
 
-Position = Any  # one position, or an array of them
-
 
 def backtest(
     *,
@@ -55,8 +53,8 @@ def backtest(
     data = cut_at_block(dataset.read(preprocess), backtest, window, with_validation=train.patience is not None)
     settings = train.model_copy(update={"seed": train.seed + seed})
     network, history = fit_forecaster(model, settings, data, files=files, **arguments)
-    learned = train.quantiles if train.loss == "quantile" else None
-    forecasts = forecast_part(data.seen_by(network), "test", network, learned)
+    quantiles = train.quantiles if train.loss == "quantile" else None
+    forecasts = forecast_part(data.seen_by(network), "test", network, quantiles)
     write_table(out / "predictions.parquet", as_rows(data, forecasts, window=window, seed=seed))
     dataset.write_parts(data, out)
     write_document(out / "block.json", {"window": window, "seed": seed, "best_epoch": history.best_epoch})
@@ -126,14 +124,10 @@ def block_parts(data: Prepared, settings: Backtest, window: int, with_validation
     times, (begins, ends) = data.times.to_numpy(), data.part("test").T
     grid = np.unique(times)
     test = int(np.searchsorted(grid, times[begins[begins < ends]].min()))
-    edges = _edges(
-        test,
-        settings.size or len(grid) - test,
-        data.layout.horizon if settings.gap is None else settings.gap,
-        int(np.diff(data.part("validation")).max()) if with_validation else 0,
-        settings.training,
-        window,
-    )
+    size = settings.size or len(grid) - test
+    gap = data.layout.horizon if settings.gap is None else settings.gap
+    validation = int(np.diff(data.part("validation")).max()) if with_validation else 0
+    edges = _edges(test, size, gap, validation, settings.training, window)
     return reached(times, data.bounds, grid[np.maximum(0, edges)]).reshape(len(data.bounds), 3, 2)
 
 
@@ -145,20 +139,16 @@ def _own_blocks(data: Prepared, settings: Backtest, window: int, with_validation
     firsts, (tests, ends) = data.bounds[:, 0], data.part("test").T
     sizes = ends - tests if settings.size is None else np.full_like(tests, settings.size)
     validation = np.diff(data.part("validation"))[:, 0] if with_validation else np.zeros_like(tests)
-    edges = _edges(tests, sizes, settings.gap or 0, validation, settings.training, window)
-    edges = np.maximum(firsts, edges)
-    learned, block = edges[1], edges[4]
-    has_room = (learned - firsts >= min_before_block(data.layout.season)) & (edges[5] > block)
+    edges = np.maximum(firsts, _edges(tests, sizes, settings.gap or 0, validation, settings.training, window))
+    has_room = (edges[1] - firsts >= min_before_block(data.layout.season)) & (edges[5] > edges[4])
     everything = np.stack([firsts, *[tests] * 5])
     return np.where(has_room, edges, everything).T.reshape(-1, 3, 2)
 
 
-def _edges(
-    test: Position, size: Position, gap: int, validation: Position, training: int | str, window: int
-) -> npt.NDArray[np.int64]:
+def _edges(test: Any, size: Any, gap: int, validation: Any, training: int | str, window: int) -> npt.NDArray[np.int64]:
     """Return begin and end of training set, validation set and block before a test set that begins at `test`, (6, …).
 
-    They may lie before the series begins.
+    They may lie before the series begins. `test`, `size` and `validation` are numbers, or arrays with one per series.
     """
     block = test - (window + 1) * size
     known = block - gap  # end of the data before the block

@@ -7,7 +7,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import keras
 import numpy as np
 import pandas as pd
 
@@ -63,45 +62,62 @@ def evaluate(
     data = dataset.read(preprocess).seen_by(network)
     learned = read_document(train / "training.json")["quantiles"]
     levels = tuple(learned or evaluate.levels)
-    most = data.layout.history if network.input_shape[1] is None else None
-    tried, baselines = succeeded(candidates), baselines_to_fit(data, evaluate.baselines, candidates)
+    max_history = data.layout.history if network.input_shape[1] is None else None
+    usable, baselines = succeeded(candidates), baselines_to_fit(data, evaluate.baselines, candidates)
+    networks = [name for name, candidate in usable.items() if not candidate.is_baseline]
     measured = {} if microseconds is None else microseconds
+
+    # 1. Prepare the forecasters of each part, and read the blocks of the backtest.
     parts = {
-        part: forecasts_of(data, part, network, train, tried, baselines, measured)
+        part: forecasts_of(data, part, network, train, usable, baselines, measured)
         for part in ("validation", "test")
         if len(data.origins(part))
     }
     counts = {f"{part}_windows": len(own.starts) for part, own in parts.items()}
-    blocks = _blocks(data, backtest, train, tried, baselines)
-    calibration, made = _calibrated(parts, blocks, data, levels, most, evaluate.anomaly_level)
+    if selection := read_selection(train):
+        weights = {member["name"]: member["weight"] for member in selection["members"]}
+        blocks = backtest_scores.blocks_of_candidates(data, usable, weights)
+    else:
+        blocks = backtest_scores.read_blocks(data, backtest)
+    blocks = [backtest_scores.with_baselines(block, baselines) for block in blocks]
+
+    # 2. Calibrate the intervals, and write and score the forecasts with them.
+    calibration, forecasts = _calibrated(parts, blocks, data, levels, max_history, evaluate.anomaly_level)
     del parts  # forecasts of the validation set; from here on, a block at a time is in memory
     if calibration and not learned:
         write_document(out / INTERVALS_FILE, calibration.intervals.document())
-    table = write_forecasts(data, made, out)
-    networks = [name for name, one in tried.items() if not one.is_baseline]
-    mixed = len(data.ids) > 1 or len(data.layout.targets) > 1
-    level = round(levels[-1] - levels[0], 9)
-    warnings = score_warnings(data, scores_by_part(table), level)
+    table = write_forecasts(data, forecasts, out)
+    scored, level = scores_by_part(table), round(levels[-1] - levels[0], 9)
+    mixed, warnings = len(data.ids) > 1 or len(data.layout.targets) > 1, score_warnings(data, scored, level)
     summary = summarised(table, summary_of(train), networks, mixed, is_sparse(data), warnings)
-    calibrated_on = calibration.on if calibration and not learned else None
-    summary |= {"level": level, "calibrated_on": calibrated_on}
+    summary |= {"level": level, "calibrated_on": calibration.on if calibration and not learned else None}
+
+    # 3. Score the blocks of the backtest, each calibrated on the others.
     if blocks:
-        of_blocks = backtest_scores.score_blocks(blocks, levels, most)
-        write_table(out / "backtest.parquet", of_blocks)
-        summary["backtest"] = backtest_scores.summarised(of_blocks)
+        by_block = backtest_scores.score_blocks(blocks, levels, max_history)
+        write_table(out / "backtest.parquet", by_block)
+        summary["backtest"] = backtest_scores.summarised(by_block)
+
+    # 4. Find anomalies, change points and patterns.
     searched = data.sampled(_MAX_SERIES_SEARCHED)
     if calibration:
-        flagged = anomalies.flag(searched, "test", partial(_one_value, network, learned), calibration.wide)
+
+        def forecast(series: Prepared, starts: Origins) -> Array:
+            return np.asarray(levels_of(by_network(network, series, starts), learned)[0])
+
+        flagged = anomalies.flag(searched, "test", forecast, calibration.wide)
         write_table(out / "anomalies.parquet", flagged)
         summary["anomalies"] = {"level": evaluate.anomaly_level, "flagged": len(flagged), "series": len(searched.ids)}
     segments = _segments(searched)
     write_table(out / "segments.parquet", segments)
     write_patterns(data, out)
+
+    # 5. Measure the importance of the features on data that the network was not fitted on.
     metric, fitted_later = summary["headline"]["metric"], (train / VALIDATION).exists()
     unseen = "validation" if "validation_windows" in counts and not fitted_later else "test"
     if importance := importance_of_channels(data, network, metric, learned, unseen):
         write_document(out / permutation_importance.IMPORTANCE_FILE, importance)
-        compared = {name: by_part for name, by_part in scores_by_part(table).items() if name not in networks}
+        compared = {name: by_part for name, by_part in scored.items() if name not in networks}
         if questions := [*leak_warnings(data, compared, importance)]:
             summary["warnings"] = [*summary.get("warnings", []), *questions]
     write_document(out / FILE, summary | {"segments": {"found": len(segments), "series": len(searched.ids)}})
@@ -135,59 +151,37 @@ def _calibrated(
     blocks: Sequence[backtest_scores.Block],
     data: Prepared,
     levels: Sequence[float],
-    most: int | None,
+    max_history: int | None,
     anomaly_level: float,
 ) -> tuple[Calibration | None, dict[str, Iterator[Forecasts]]]:
     """Return the intervals of the model, if there is data to calibrate them on, and the forecasts of all parts.
 
     These have quantiles, except in the part they are calibrated on, where coverage is trivial.
     """
-    made = {part: own.blocks() for part, own in parts.items()}
+    forecasts = {part: own.blocks() for part, own in parts.items()}
     if blocks:
         on, whole = "backtest", backtest_scores.pooled(blocks)
     elif "validation" in parts:
         on, whole = "validation", parts["validation"].forecasts()
-        made["validation"] = parts["validation"].blocks(whole)
+        forecasts["validation"] = parts["validation"].blocks(whole)
     else:
-        return None, made
-    intervals = calibrated(whole, data, levels, most)
-    for part in made.keys() - {on}:
-        made[part] = map(partial(with_intervals, data=data, intervals=intervals), made[part])
+        return None, forecasts
+    intervals = calibrated(whole, data, levels, max_history)
+    for part in forecasts.keys() - {on}:
+        forecasts[part] = map(partial(with_intervals, data=data, intervals=intervals), forecasts[part])
     of_model = replace(whole, by_name={MODEL: whole.by_name[MODEL]})
-    wide = calibrated(of_model, data, ((1 - anomaly_level) / 2, MEDIAN, (1 + anomaly_level) / 2), most)
-    return Calibration(on, intervals[MODEL], wide[MODEL]), made
-
-
-def _one_value(network: keras.Model, learned: list[float] | None, series: Prepared, starts: Origins) -> Array:
-    """Return the network's point forecasts of windows of some series."""
-    return np.asarray(levels_of(by_network(network, series, starts), learned)[0])
-
-
-def _blocks(
-    data: Prepared,
-    backtest: Sequence[Path],
-    train: Path,
-    tried: Mapping[str, CandidateArtifacts],
-    baselines: Sequence[Any],
-) -> list[backtest_scores.Block]:
-    """Return the blocks of the backtest: of the model, or of the average that was selected; with baselines."""
-    selection = read_selection(train)
-    if selection is None:
-        blocks = backtest_scores.read_blocks(data, backtest)
-    else:
-        weights = {member["name"]: member["weight"] for member in selection["members"]}
-        blocks = backtest_scores.blocks_of_candidates(data, tried, weights)
-    return [backtest_scores.with_baselines(block, baselines) for block in blocks]
+    wide = calibrated(of_model, data, ((1 - anomaly_level) / 2, MEDIAN, (1 + anomaly_level) / 2), max_history)
+    return Calibration(on, intervals[MODEL], wide[MODEL]), forecasts
 
 
 def _segments(data: Prepared) -> pd.DataFrame:
     """Return the segments between the change points of the first target, of all series."""
-    found = []
+    rows = []
     for name, (begin, end) in zip(data.ids, data.bounds, strict=True):
         for segment in change_points.segments(data.values[begin:end, 0].astype(np.float64), data.layout.season):
             first, last = data.times[[begin + segment.begin, begin + segment.end - 1]]
-            found.append({"unique_id": name} | asdict(segment) | {"begin": first, "end": last})
-    return pd.DataFrame(found)
+            rows.append({"unique_id": name} | asdict(segment) | {"begin": first, "end": last})
+    return pd.DataFrame(rows)
 
 
 def summarised(

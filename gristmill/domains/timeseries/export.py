@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -13,6 +12,7 @@ from gristmill.domains.timeseries.data.dataset import AFTER_THE_END, FORECAST, P
 from gristmill.domains.timeseries.forecasts import (
     Array,
     by_network,
+    forecast_columns,
     quantile_name,
     read_first_predictions,
     split_exported,
@@ -45,6 +45,7 @@ def export(
         ParityError: the predictions of a reloaded model differ.
     """
     with bundle.fresh_process() as reload:
+        # 1. Add the calibrated quantiles to the network, and write it in each format.
         keras.backend.clear_session()  # names of variables must not depend on other work of this process
         data, training = dataset.read(preprocess), read_document(train / "training.json")
         exported = refit or train
@@ -56,28 +57,30 @@ def export(
             network, levels = with_quantiles(network, intervals), list(intervals.levels)
         data = data.seen_by(network)
         export_network(network, export.formats, out)
-        starts = data.origins("test")[:_MAX_PARITY_WINDOWS]
+
+        # 2. Check that it repeats the scored forecasts, and that the files repeat it in a fresh process.
+        starts, targets = data.origins("test")[:_MAX_PARITY_WINDOWS], len(data.layout.targets)
         predicted = by_network(network, data, starts)
-        tolerance = export.tolerance * max(data.layout.deviation[: len(data.layout.targets)])
+        points, quantiles = split_exported(predicted, levels, targets)
+        tolerance = export.tolerance * max(data.layout.deviation[:targets])
         if refit is None:
-            outputs = split_exported(predicted, levels, len(data.layout.targets))
-            _check_scored(*outputs, levels, evaluate, tolerance)
+            _check_scored(points, quantiles, levels, evaluate, tolerance)
         histories, expected = data.histories(starts), predicted.astype(np.float32)
         rows = pick_rows(histories)
         sample = Sample({"serving_default": {"history": histories[rows]}}, expected[rows])
         difference = check_parity(reload, out, export.formats, histories, expected, tolerance, sample=sample)
+
+    # 3. Write the files about it.
     if (preprocess / AFTER_THE_END).exists():
         after = read_table(preprocess / AFTER_THE_END)
         write_table(out / FORECAST, forecast_after_the_end(network, data.only(slice(0, 1)), levels, after))
-    learned = training["quantiles"] is not None
-    told = signature(data, network.input_shape[1] is None, past, levels, learned, export)
-    write_document(out / "signature.json", told)
+    learned, any_length = training["quantiles"] is not None, network.input_shape[1] is None
+    described = signature(data, any_length, past, levels, learned)
+    write_document(out / "signature.json", described | {"formats": list(export.formats)})
     lineage = {"judged": digest_of_file(train / "weights.npz"), "exported": digest_of_file(exported / "weights.npz")}
     write_exported(out, evaluate, parity=difference, weights=lineage, refit=refit is not None)
-    losses = np.empty(0)
-    if refit is None and len(starts) == len(data.origins("test")):
-        points, _ = split_exported(predicted, levels, len(data.layout.targets))
-        losses = np.abs(points - data.targets(starts)).mean(axis=(1, 2))
+    is_tested_whole = refit is None and len(starts) == len(data.origins("test"))
+    losses = np.abs(points - data.targets(starts)).mean(axis=(1, 2)) if is_tested_whole else np.empty(0)
     known = facts(data, network.count_params(), past, levels, losses, evaluate, refit is not None)
     model_card.write(out, known, exported)
     return {"formats": len(export.formats), "parity_windows": len(starts)}
@@ -95,13 +98,7 @@ def forecast_after_the_end(
     if layout.known:  # shifted, see `dataset.py`
         window[0, -layout.horizon :, layout.channels :] = after[layout.known]
     points, quantiles = split_exported(np.asarray(network(window)), levels, len(layout.targets))
-    columns: dict[str, Any] = {"ds": after["ds"]}
-    for at, target in enumerate(layout.targets):
-        columns[target] = points[0, :, at]
-        if quantiles is not None:
-            names = [f"{target} {quantile_name(level)}" for level in levels or ()]
-            columns |= dict(zip(names, quantiles[0, :, at].T, strict=True))
-    return pd.DataFrame(columns)
+    return pd.DataFrame({"ds": after["ds"]} | forecast_columns(layout.targets, points, levels, quantiles))
 
 
 def _check_scored(
@@ -116,18 +113,19 @@ def _check_scored(
 
 
 def signature(
-    data: Prepared, any_length: bool, past: int, levels: list[float] | None, learned: bool, settings: Export
+    data: Prepared, any_length: bool, past: int, levels: list[float] | None, learned: bool
 ) -> dict[str, object]:
     """Return the signature: input, output, columns and times of the model.
 
     `past` is the number of values that a series must have; its window may begin with NaN. If the network has `learned`
     the quantiles, the median is the forecast; otherwise they follow it.
     """
+    # Name the columns of the output, in the order of `with_quantiles` or of a network that learns them.
     layout = data.layout
     quantiles = [f" {quantile_name(level)}" for level in levels or ()]
     suffixes = quantiles if learned else ["", *quantiles]
     outputs = [f"{name}{suffix}" for name in layout.targets for suffix in suffixes]
-    steps = None if any_length else layout.history
+    # Describe what the columns of the input are values of.
     last = f"{len(layout.known)} columns are" if len(layout.known) > 1 else "column is"
     ahead = f"; the last {last} read {count_of(layout.horizon, 'steps')} ahead" if layout.known else ""
     shorter = "; NaN before a series begins" if past < layout.history else ""
@@ -135,7 +133,7 @@ def signature(
         "input": {
             "name": "history",
             "dtype": "float32",
-            "shape": [None, steps, len(layout.columns)],
+            "shape": [None, None if any_length else layout.history, len(layout.columns)],
             "columns": layout.columns,
             "holds": f"the last {layout.history} observations, in the data's own units{shorter}{ahead}",
         },
@@ -155,7 +153,6 @@ def signature(
         "any_length": any_length,
         "horizon": layout.horizon,
         "quantiles": levels,
-        "formats": list(settings.formats),
     }
 
 
@@ -171,11 +168,13 @@ def facts(
     """Return the facts of the model card; `losses` are the absolute errors of the windows of the test set."""
     layout, steps = data.layout, count_of(data.layout.horizon, "steps")
     targets = ", ".join(layout.targets)
-    columns = [f"Further inputs: {', '.join(layout.inputs)}."] if layout.inputs else []
+    about = [f"{count_of(len(data.ids), 'series')} with {len(data.times):,} observations."]
+    if layout.inputs:
+        about.append(f"Further inputs: {', '.join(layout.inputs)}.")
     if layout.known:
-        columns.append(f"Columns that must be known {steps} ahead: {', '.join(layout.known)}.")
+        about.append(f"Columns that must be known {steps} ahead: {', '.join(layout.known)}.")
     if refit:
-        columns.append("After the test, the model was trained again on all data; the scores are those before that.")
+        about.append("After the test, the model was trained again on all data; the scores are those before that.")
     tested = read_document(evaluate / FILE)["model"]["test"]
     intervals = []
     if levels and tested.get("coverage") is not None:
@@ -189,11 +188,7 @@ def facts(
         use=f"Forecasts the next {count_of(layout.horizon, 'values')} of {targets} from the last {layout.history:,}, "
         f"at the frequency `{layout.frequency}`.",
         parameters=parameters,
-        data=[
-            f"{count_of(len(data.ids), 'series')} with {len(data.times):,} observations.",
-            *columns,
-            "The parts follow each other in time.",
-        ],
+        data=[*about, "The parts follow each other in time."],
         parts=dict(_parts(data)),
         limits=[
             f"It needs at least {past} values at the same frequency, without gaps, and forecasts {steps}.",
@@ -210,6 +205,6 @@ def _parts(data: Prepared) -> Iterator[tuple[str, dict[str, str]]]:
     for part in PARTS:
         begin, end = data.part(part)[np.diff(data.part(part))[:, 0] > 0].T
         if len(begin):
-            first, last = data.times[begin].min(), data.times[end - 1].max()
-            from_to = {"from": str(first).removesuffix(" 00:00:00"), "to": str(last).removesuffix(" 00:00:00")}
-            yield part, {"observations": f"{(end - begin).sum():,}"} | from_to
+            ends = {"from": data.times[begin].min(), "to": data.times[end - 1].max()}
+            times = {name: str(time).removesuffix(" 00:00:00") for name, time in ends.items()}
+            yield part, {"observations": f"{(end - begin).sum():,}"} | times

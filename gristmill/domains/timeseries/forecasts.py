@@ -1,8 +1,7 @@
 """Forecasts of a network next to the observed values, and the table of predictions."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,16 +51,9 @@ class Forecasts:
 
     def windows(self, at: slice) -> "Forecasts":
         """Return the forecasts of some windows."""
-        learned, local = self.learned, self.local
         by_name = {name: values[at] for name, values in self.by_name.items()}
-        return replace(
-            self,
-            starts=self.starts[at],
-            truth=self.truth[at],
-            by_name=by_name,
-            learned=None if learned is None else learned[at],
-            local=local and local.at(at),
-        )
+        learned, local = None if self.learned is None else self.learned[at], self.local and self.local.at(at)
+        return Forecasts(self.starts[at], self.truth[at], by_name, self.levels, learned, self.intervals, local)
 
     def blocks(self) -> Iterator["Forecasts"]:
         """Yield the forecasts, some windows at a time."""
@@ -145,16 +137,14 @@ def as_rows(data: Prepared, forecasts: Forecasts, **labels: object) -> pd.DataFr
     The columns of the model's quantiles are the last.
     """
     windows, horizon, targets = forecasts.truth.shape
-    positions = target_index(forecasts.starts, horizon)
-    each = partial(np.repeat, repeats=targets)
-    owners = np.repeat(data.series_of(forecasts.starts), horizon * targets)
+    positions = np.repeat(target_index(forecasts.starts, horizon).ravel(), targets)
     frame = pd.DataFrame(
         {
             **labels,
-            "unique_id": pd.Index(data.ids)[owners],
+            "unique_id": pd.Index(data.ids)[data.series_of(positions)],
             "channel": pd.Index(data.layout.targets)[np.tile(np.arange(targets), windows * horizon)],
-            "ds": data.times[each(positions.ravel())],
-            "step": np.tile(each(np.arange(1, horizon + 1)), windows),
+            "ds": data.times[positions],
+            "step": np.tile(np.repeat(np.arange(1, horizon + 1), targets), windows),
             "y": forecasts.truth.ravel(),
             **{name: forecast.ravel() for name, forecast in forecasts.by_name.items()},
         }
@@ -168,6 +158,21 @@ def as_rows(data: Prepared, forecasts: Forecasts, **labels: object) -> pd.DataFr
 def quantile_name(level: float) -> str:
     """Return the name of a quantile in tables and signatures."""
     return f"{_QUANTILE}{level}"
+
+
+def forecast_columns(
+    targets: Sequence[str], forecast: Output, levels: Sequence[float] | None, quantiles: Any
+) -> dict[str, Output]:
+    """Return a column for each target, and one for each of its quantiles, from (…, targets) and (…, targets, levels).
+
+    The rows are all windows and steps. `quantiles` may be None if there are no levels.
+    """
+    columns = {}
+    for at, target in enumerate(targets):
+        columns[target] = forecast[..., at].ravel()
+        for number, level in enumerate(levels or ()):
+            columns[f"{target} {quantile_name(level)}"] = quantiles[..., at, number].ravel()
+    return columns
 
 
 def quantile_columns(table: pd.DataFrame) -> dict[str, float]:
@@ -196,5 +201,5 @@ def read_first_predictions(folder: Path, part: str, count: int, columns: list[st
 
 def read_first_series(folder: Path, part: str) -> pd.DataFrame:
     """Read the predictions of a part for its first series, without those of all others."""
-    first = read_first_predictions(folder, part, 1, ["unique_id"])["unique_id"].iloc[0]
-    return read_table(folder / PREDICTIONS, part=part, unique_id=first)
+    first = read_first_predictions(folder, part, 1, ["unique_id"])
+    return read_table(folder / PREDICTIONS, part=part, unique_id=first["unique_id"].iloc[0])

@@ -10,7 +10,7 @@ import pandas as pd
 from gristmill.domains.timeseries.data import dataset
 from gristmill.domains.timeseries.data.dataset import Prepared
 from gristmill.domains.timeseries.forecasts import Array, read_predictions
-from gristmill.domains.timeseries.retraining import Usual, held_out_errors, newest_input_drift, usual_values
+from gristmill.domains.timeseries.retraining import SeriesStats, held_out_errors, newest_input_drift
 from gristmill.domains.timeseries.scores import metrics
 from gristmill.domains.timeseries.scores.score_table import ROOT_METRICS, errors_of_series, losses
 from gristmill.monitoring.live_rows import LiveRows, NothingComparable
@@ -36,7 +36,8 @@ def live_rows(log: pd.DataFrame, truth: Path, champion: Champion, run: str) -> L
     rows = _with_truth(_values(log, data, table), table, data.layout.targets)
     metric = Scores.read(champion.folders["evaluate"]).metric
     true, forecast = (rows[name].to_numpy(np.float64) for name in ("y", "forecast"))
-    units = _look_up(rows, data, errors_of_series(_as_past(data), "test"))
+    after_all = np.broadcast_to(data.bounds[:, 1, np.newaxis, np.newaxis], data.parts.shape)  # so all is in the past
+    units = _look_up(rows, data, errors_of_series(replace(data, parts=after_all), "test"))
     loss = losses(true, forecast, units[:, 0], units[:, 1])[metric]
     counted = ~np.isnan(true) & loss.counted & (rows["step"] <= data.layout.horizon).to_numpy()
     broken = np.where(np.isnan(forecast), np.inf, loss.values)  # a forecast that is not a number is not left out
@@ -61,14 +62,13 @@ def _values(log: pd.DataFrame, data: Prepared, table: pd.DataFrame) -> pd.DataFr
         log = log[log["ds"].map(lambda time: isinstance(time, pd.Timestamp) == dated)].infer_objects()
     if "unique_id" not in log:  # a single series
         log = log.assign(unique_id=table["unique_id"].iloc[0])
-    steps = log.groupby([BATCH, "unique_id"], sort=False)["ds"]
-    log = log.assign(origin=steps.transform("first"), step=steps.cumcount() + 1)
+    times = log.groupby([BATCH, "unique_id"], sort=False)["ds"]
+    log = log.assign(origin=times.transform("first"), step=times.cumcount() + 1)
     log = log.drop_duplicates([RUN, "unique_id", "origin", "ds"], keep="last")
     about = log[[BATCH, ANSWERED, VERSION, RUN, "unique_id", "ds", "origin", "step"]]
     values = []
     for target in (target for target in data.layout.targets if target in log):
-        interval = _interval(log, target)
-        own = about.assign(channel=target, forecast=log[target].astype(np.float64), **interval)
+        own = about.assign(channel=target, forecast=log[target].astype(np.float64), **_interval(log, target))
         values.append(own[own.groupby(BATCH)["forecast"].transform("count") > 0])  # other models had other targets
     if not sum(map(len, values)):
         raise NothingComparable(data.layout.targets[0])
@@ -103,11 +103,6 @@ def _with_truth(rows: pd.DataFrame, table: pd.DataFrame, targets: list[str]) -> 
     return rows.merge(truth, how="left", on=["unique_id", "ds", "channel"])
 
 
-def _as_past(data: Prepared) -> Prepared:
-    """Return the series as if the test set of each began after its last observation."""
-    return replace(data, parts=np.broadcast_to(data.bounds[:, 1, np.newaxis, np.newaxis], data.parts.shape))
-
-
 def _look_up(rows: pd.DataFrame, data: Prepared, values: Array) -> Array:
     """Return the values of each row's series and channel, from (series, …, targets); 0 for a new series."""
     series = pd.Index(data.ids).get_indexer(pd.Index(rows["unique_id"]))
@@ -122,31 +117,26 @@ def _drift(rows: pd.DataFrame, table: pd.DataFrame, data: Prepared, champion: Fo
     """
     targets, horizon = data.layout.targets, data.layout.horizon
     trained = read_table(champion["ingest"] / "series.parquet")
-    usual = usual_values(trained, [*targets, *data.layout.inputs])
-    near = _standardised(rows[rows["step"] <= horizon], "forecast", usual)
+    stats = SeriesStats.of(trained, [*targets, *data.layout.inputs])
+    near = _standardised(rows[rows["step"] <= horizon], "forecast", stats)
     known = near.assign(miss=((near["y"] - near["forecast"]) / near["deviation"]).abs()).dropna(subset="miss")
     first = known[known["step"] == 1].groupby(["origin", "unique_id"], sort=True)["miss"].agg(["mean", "count"])
     whole = first.loc[first["count"] == len(targets), "mean"]
-    tested = _standardised(read_predictions(champion["evaluate"], "test"), MODEL, usual)
-    outputs = [
-        series_input_drift(f"forecast {target}", _by_time(near, target), _by_time(tested, target))
-        for target in targets
-        if len(near)
-    ]
+    tested = _standardised(read_predictions(champion["evaluate"], "test"), MODEL, stats)
+    signs = newest_input_drift(table, trained, stats)
+    if len(near):
+        outputs = {target: (_by_time(near, target), _by_time(tested, target)) for target in targets}
+        signs = [*(series_input_drift(f"forecast {name}", *both) for name, both in outputs.items()), *signs]
     errors = whole.groupby(level="origin").mean().to_numpy(np.float64)
-    return combine_signs(
-        errors=series_error_drift([errors], held_out_errors(champion, usual)),
-        inputs=[*outputs, *newest_input_drift(table, trained, usual)],
-    )
+    return combine_signs(series_error_drift([errors], held_out_errors(champion, stats)), signs)
 
 
-def _standardised(rows: pd.DataFrame, name: str, usual: Usual) -> pd.DataFrame:
+def _standardised(rows: pd.DataFrame, name: str, stats: SeriesStats) -> pd.DataFrame:
     """Return rows of known series with `deviation`, and `level`: a column in deviations from each series' mean."""
-    found = rows
-    for values, label in zip(usual, ("mean", "deviation"), strict=True):
+    for label, values in stats._asdict().items():
         by_channel = values.reset_index().melt("unique_id", var_name="channel", value_name=label)
-        found = found.merge(by_channel, on=["unique_id", "channel"])
-    return found.assign(level=(found[name] - found["mean"]) / found["deviation"])
+        rows = rows.merge(by_channel, on=["unique_id", "channel"])
+    return rows.assign(level=(rows[name] - rows["mean"]) / rows["deviation"])
 
 
 def _by_time(rows: pd.DataFrame, target: str) -> Array:

@@ -30,7 +30,7 @@ from gristmill.scores import MODEL
 from gristmill.training import saved_network
 from gristmill.util.table_io import read_document
 
-Make = Callable[[slice], Output]  # from windows of the part to their forecasts
+Forecaster = Callable[[slice], Output]  # from windows of the part to their forecasts
 _WINDOWS_TIMED = 1024
 
 
@@ -40,8 +40,8 @@ class PartForecasts:
 
     data: Prepared
     starts: Origins
-    model: Make
-    others: Mapping[str, Make]  # candidates and baselines
+    model: Forecaster
+    others: Mapping[str, Forecaster]  # candidates and baselines
     weights: Mapping[str, float]  # of the members of the model among the others; empty if it is not an average
     levels: Sequence[float] | None  # of the quantiles that the model has learned
 
@@ -51,22 +51,18 @@ class PartForecasts:
         The network of an average makes those of the first block, which export compares with its own. In other blocks
         they are the average of the forecasts of the members, so that these are not made twice.
         """
-        others = {name: make(at) for name, make in self.others.items()}
-        if at.start and self.weights:
-            output: Output = (
-                weighted_average(others, self.weights).astype(np.float32).astype(np.float64)
-            )  # as a network's
-        else:
-            output = self.model(at)
-        forecast, quantiles = levels_of(output, self.levels)
+        others = {name: forecast(at) for name, forecast in self.others.items()}
+        is_average = bool(at.start and self.weights)
+        output: Output = weighted_average(others, self.weights).astype(np.float32) if is_average else self.model(at)
+        forecast, quantiles = levels_of(output.astype(np.float64), self.levels)
         starts = self.starts[at]
         truth = self.data.targets(starts).astype(np.float64)
         return Forecasts(starts, truth, {MODEL: forecast} | others, tuple(self.levels or ()), quantiles)
 
-    def blocks(self, made: Forecasts | None = None) -> Iterator[Forecasts]:
-        """Yield the forecasts of some whole series at a time; `made` are all of them, if they have been made."""
+    def blocks(self, whole: Forecasts | None = None) -> Iterator[Forecasts]:
+        """Yield the forecasts of some whole series at a time; `whole` are those of all, if they exist already."""
         for at in blocks_of_series(self.data, self.starts):
-            yield made.windows(at) if made else self.forecasts(at)
+            yield whole.windows(at) if whole else self.forecasts(at)
 
 
 def forecasts_of(
@@ -83,37 +79,35 @@ def forecasts_of(
     `train` is the folder of the model, and `network` its network. The time that each candidate takes for a forecast of
     the test set is added to `microseconds`.
     """
-    starts, held_out = data.origins(part), part == "validation"
-    selection = read_selection(train) or {"members": []}
-    others: dict[str, Make] = {}
+    starts = data.origins(part)
+
+    def by(forecaster: keras.Model, once: bool = False) -> Forecaster:
+        seen = data.seen_by(forecaster)
+        return lambda at: by_network(forecaster, seen, starts[at], once)
+
+    # Candidates, as they were before they saw the part, and baselines fitted before it.
+    others: dict[str, Forecaster] = {}
     for name, candidate in candidates.items():
-        if held_out:
-            others[name] = _ready_made(held_out_forecast(candidate.train, data))
+        if part == "validation":
+            others[name] = held_out_forecast(candidate.train, data).__getitem__
         else:
-            made_by = saved_network.read(candidate.train)
-            others[name] = _by(made_by, data, starts)
-            timed = data.seen_by(made_by).histories(starts[:_WINDOWS_TIMED])
-            microseconds[name] = saved_network.microseconds_per_row(made_by, timed)
+            fitted = saved_network.read(candidate.train)
+            others[name] = by(fitted)
+            timed = data.seen_by(fitted).histories(starts[:_WINDOWS_TIMED])
+            microseconds[name] = saved_network.microseconds_per_row(fitted, timed)
     for name, fitted in baseline_networks(data, part, baselines, reserved_names=candidates).items():
-        others[name] = _by(fitted, data, starts, once=True)
-    fitted_later = held_out and (train / VALIDATION).exists()
+        others[name] = by(fitted, once=True)
+    # The model: a network that was fitted on the validation set too has held-out forecasts of it in a file.
+    fitted_later = part == "validation" and (train / VALIDATION).exists()
+    selection = read_selection(train) or {"members": []}
     return PartForecasts(
         data,
         starts,
-        _ready_made(held_out_forecast(train, data)) if fitted_later else _by(network, data, starts),
+        held_out_forecast(train, data).__getitem__ if fitted_later else by(network),
         others,
         weights={member["name"]: member["weight"] for member in selection["members"]},
         levels=None if fitted_later else read_document(train / "training.json")["quantiles"],
     )
-
-
-def _ready_made(forecasts: Array) -> Make:
-    return lambda at: forecasts[at]
-
-
-def _by(network: keras.Model, data: Prepared, starts: Origins, once: bool = False) -> Make:
-    seen = data.seen_by(network)
-    return lambda at: by_network(network, seen, starts[at], once)
 
 
 def baseline_forecasts(

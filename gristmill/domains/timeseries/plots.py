@@ -8,7 +8,7 @@ import pandas as pd
 from gristmill.domains.timeseries.data.dataset import PARTS, Prepared
 from gristmill.domains.timeseries.forecasts import quantile_columns
 from gristmill.reports.pictures import ACCENT, BASELINE, MODEL, TRUTH, canvas, date_ticks, legend, whole_numbers
-from gristmill.reports.scores import PART_NAMES, metric_name
+from gristmill.reports.scores import PART_NAMES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -66,15 +66,14 @@ def residual_figure(first: pd.DataFrame) -> "Figure":
     return figure
 
 
-def step_figure(table: pd.DataFrame, metric: str, best_baseline: str) -> "Figure":
-    """Draw the error by step of the horizon."""
+def step_figure(table: pd.DataFrame, best_baseline: str) -> "Figure":
+    """Draw the MAE by step of the horizon."""
     figure, (axes,) = canvas(2.4)
     for name, colour in (("model", MODEL), (best_baseline, BASELINE), ("naive", TRUTH)):
         rows = table[table["forecaster"] == name]
-        axes.plot(rows["group"].astype(int), rows[metric], "o-", color=colour, markersize=3, label=name)
-    axes.set_xlabel("steps ahead")
+        axes.plot(rows["group"].astype(int), rows["mae"], "o-", color=colour, markersize=3, label=name)
     whole_numbers(axes)
-    axes.set_ylabel(metric_name(metric))
+    axes.set(xlabel="steps ahead", ylabel="MAE")
     legend(axes)
     return figure
 
@@ -88,8 +87,7 @@ def backtest_figure(table: pd.DataFrame, best_baseline: str) -> "Figure":
         axes.plot(means.index, means, "o-", color=colour, markersize=4, label=name)
         if name == "model" and table["seed"].nunique() > 1:
             axes.plot(rows["begin"], rows["mae"], ".", color=colour, alpha=0.5)
-    axes.set_ylabel("MAE")
-    axes.set_xlabel("start of the block")
+    axes.set(xlabel="start of the block", ylabel="MAE")
     axes.set_ylim(bottom=0)
     legend(axes)
     return figure
@@ -137,6 +135,5 @@ def autocorrelation_figure(values: Any, bound: float, season: int | None) -> "Fi
     if season is not None and season < len(values):
         axes.axvline(season, color=ACCENT, linewidth=0.8, linestyle="--", label=f"season of {season}")
         legend(axes, loc="upper right")
-    axes.set_xlabel("lag")
-    axes.set_ylabel("autocorrelation")
+    axes.set(xlabel="lag", ylabel="autocorrelation")
     return figure

@@ -12,11 +12,10 @@ import pandas as pd
 from gristmill.domains.common.prediction import Prediction, PredictionRequest
 from gristmill.domains.timeseries import ingest as ingestion
 from gristmill.domains.timeseries.data import grid, known_features
-from gristmill.domains.timeseries.forecasts import quantile_name, split_exported
-from gristmill.domains.timeseries.settings import Ingest, Preprocess
+from gristmill.domains.timeseries.forecasts import forecast_columns, split_exported
+from gristmill.domains.timeseries.settings import Preprocess
 from gristmill.errors import DataError, RequestError, count_of
 from gristmill.export.loaded_bundle import LoadedBundle
-from gristmill.sources.rows import TableSource
 from gristmill.util.table_io import read_document, read_table
 
 logger = logging.getLogger(__name__)
@@ -26,49 +25,54 @@ Values = npt.NDArray[np.float32]
 _MAX_SERIES_LISTED = 5
 
 
-def predict(request: PredictionRequest) -> pd.DataFrame:
-    """Return the forecasts after the last row of each series: `unique_id`, `ds`, a column for each target, quantiles.
+class SeriesPrediction(Prediction):
+    """Forecasts, from files or from the pipeline's own data."""
 
-    Quantiles, such as `<target> quantile 0.9`, are returned for the model's horizon. Beyond the horizon, forecasts are
-    used as observations, inputs stay at their last value, and there are no quantiles.
+    def predict(self, request: PredictionRequest) -> pd.DataFrame:
+        """Return the forecasts after the last row of each series: `unique_id`, `ds`, a column per target, quantiles.
 
-    Series are ingested from files, unless they are ingested already. Those with fewer than `history` rows are left out
-    with a warning. If the model has known columns, they need rows for the `steps` to forecast with these columns and
-    without targets. By default both numbers are the model's.
+        Quantiles, such as `<target> quantile 0.9`, are returned for the model's horizon. Beyond the horizon, forecasts
+        are used as observations, inputs stay at their last value, and there are no quantiles.
 
-    Raises:
-        DataError: a file cannot be read, all series are too short, or values of known columns are missing.
-        RequestError: the model does not accept this history.
-    """
-    bundle, ingest, history = request.bundle, request.ingest, request.options.history
-    signature = bundle.signature
-    seen, least = signature["history"], signature.get("past", signature["history"])
-    if history not in (None, seen, least):
-        if not signature["any_length"]:
-            raise RequestError(f"--history {history}: this model reads a fixed number of values. Omit the option.")
-        seen = least = history
-    if request.ingested is None:
-        read_source(request.source, ingest, request.paths, bundle.path, request.scratch)
-    folder = request.ingested or request.scratch
-    found, expected = read_document(folder / "summary.json")["frequency"], signature["frequency"]
-    if found != expected:
-        raise DataError(
-            f"the ingested series have frequency {found}, but the model forecasts at {expected}. Use --input to "
-            "name rows of that frequency."
-        )
-    ends = LastRows.of(read_table(folder / "series.parquet"), seen, least)
-    horizon, steps = signature["horizon"], request.options.steps or signature["horizon"]
-    times = ends.times_after(-(-steps // horizon) * horizon, signature["frequency"])  # whole horizons
-    known = _known_columns(signature, request.tables["preprocess"], folder, ends, times)
-    forecasts = _forecasts(bundle, ends, known, times, steps)
-    return forecasts if ingest.series else forecasts.drop(columns="unique_id")
+        Series are ingested from files, unless they are ingested already. Those with fewer than `history` rows are left
+        out with a warning. If the model has known columns, they need rows for the `steps` to forecast with these
+        columns and without targets. By default both numbers are the model's.
 
+        Raises:
+            DataError: a file cannot be read, all series are too short, or values of known columns are missing.
+            RequestError: the model does not accept this history.
+        """
+        # Choose the length of the history.
+        bundle, history = request.bundle, request.options.history
+        signature = bundle.signature
+        seen, least = signature["history"], signature.get("past", signature["history"])
+        if history not in (None, seen, least):
+            if not signature["any_length"]:
+                raise RequestError(f"--history {history}: this model reads a fixed number of values. Omit the option.")
+            seen = least = history
+        # Ingest the files, unless the data is ingested already.
+        if request.ingested is None:
+            self.read_source(request.source, request.ingest, request.paths, bundle.path, request.scratch)
+        folder, expected = request.ingested or request.scratch, signature["frequency"]
+        summary = read_document(folder / "summary.json")
+        if summary["frequency"] != expected:
+            raise DataError(
+                f"the ingested series have frequency {summary['frequency']}, but the model forecasts at {expected}. "
+                "Use --input to name rows of that frequency."
+            )
+        # Forecast after the last rows of each series, in whole horizons.
+        ends = LastRows.of(read_table(folder / "series.parquet"), seen, least)
+        horizon, steps = signature["horizon"], request.options.steps or signature["horizon"]
+        times = ends.times_after(-(-steps // horizon) * horizon, expected)
+        known = _known_columns(signature, request.tables["preprocess"], folder, summary["known"], ends, times)
+        forecasts = _forecasts(bundle, ends, known, times, steps)
+        return forecasts if request.ingest.series else forecasts.drop(columns="unique_id")
 
-def read_source(source: TableSource, ingest: Ingest, paths: tuple[Path, ...], export: Path, out: Path) -> None:
-    """Ingest files to forecast from; arguments and errors as in `predict`."""
-    frequency = read_document(export / "signature.json")["frequency"]
-    settings = ingest.model_copy(update={"frequency": frequency})
-    ingestion.ingest(source=source, ingest=settings, paths=paths, out=out)
+    def read_source(self, source: Any, ingest: Any, paths: tuple[Path, ...], export: Path, out: Path) -> bool:
+        """Ingest files to forecast from at the frequency of the model; other errors as in `predict`."""
+        frequency = read_document(export / "signature.json")["frequency"]
+        ingestion.ingest(source=source, ingest=ingest.model_copy(update={"frequency": frequency}), paths=paths, out=out)
+        return True
 
 
 def anchor_of(signature: dict[str, Any]) -> "pd.Timestamp | int":
@@ -102,7 +106,10 @@ class LastRows:
                 f"{series} has {count_of(lengths.max(), 'rows')}, but the model needs {least}. Add earlier rows."
             )
         if short.any():
-            _warn_left_out(lengths.index[short], len(lengths), least)
+            names, rows = lengths.index[short], count_of(least, "rows")
+            listed = ", ".join(map(repr, names[:_MAX_SERIES_LISTED])) + ", …" * (len(names) > _MAX_SERIES_LISTED)
+            message = "%d of %d series have fewer than %s and no forecast: %s"
+            logger.warning(message, len(names), len(lengths), rows, listed)
             table = table[table["unique_id"].isin(lengths.index[~short])]
             lengths = lengths[~short]
         ends = np.cumsum(lengths.to_numpy())[:, np.newaxis]
@@ -125,21 +132,13 @@ class LastRows:
         return times
 
 
-def _warn_left_out(names: pd.Index, count: int, least: int) -> None:
-    """Warn that some of `count` series are too short to be forecast."""
-    listed = ", ".join(map(repr, names[:_MAX_SERIES_LISTED])) + ", …" * (len(names) > _MAX_SERIES_LISTED)
-    rows = count_of(least, "rows")
-    logger.warning("%d of %d series have fewer than %s and no forecast: %s", len(names), count, rows, listed)
-
-
 def _known_columns(
-    signature: dict[str, Any], settings: Preprocess, ingested: Path, ends: LastRows, times: pd.Index
+    signature: dict[str, Any], settings: Preprocess, ingested: Path, columns: list[str], ends: LastRows, times: pd.Index
 ) -> Values:
     """Return the known columns of the last rows and of the steps after them, (series, seen + steps, known)."""
     anchor, frequency = anchor_of(signature), signature["frequency"]
     both = (pd.Index(ends.rows["ds"]), times)
     features = [ends.by_series(known_features.features(at, settings, anchor, frequency)) for at in both]
-    columns = read_document(ingested / "summary.json")["known"]
     if not columns:
         return np.concatenate(features, axis=1)
     wanted = pd.DataFrame({"unique_id": ends.names.repeat(len(times) // len(ends.names)), "ds": times})
@@ -159,8 +158,8 @@ def _check_known(wanted: pd.DataFrame, future: pd.DataFrame) -> None:
         return str(time).removesuffix(" 00:00:00")
 
     times, series = wanted["ds"], wanted["unique_id"].nunique()
-    each = len(wanted) // series
-    span = f"{each} times, {day(times.min())} to {day(times.max())}" if each > 1 else f"{day(times.min())}"
+    count = len(wanted) // series
+    span = f"{count} times, {day(times.min())} to {day(times.max())}" if count > 1 else day(times.min())
     of_all = first = ""
     if series > 1:
         name, time = wanted.iloc[int(missing.argmax())]
@@ -174,37 +173,21 @@ def _check_known(wanted: pd.DataFrame, future: pd.DataFrame) -> None:
 
 def _forecasts(bundle: LoadedBundle, ends: LastRows, known: Values, times: pd.Index, steps: int) -> pd.DataFrame:
     """Return the forecasts of the steps after the last rows of all series."""
-    model, signature = bundle.predictor(), bundle.signature
-    levels = signature["quantiles"]
-    targets, horizon, seen, count = signature["targets"], signature["horizon"], ends.seen, len(ends.names)
+    model, signature, seen, count = bundle.predictor(), bundle.signature, ends.seen, len(ends.names)
+    targets, horizon, levels = signature["targets"], signature["horizon"], signature["quantiles"]
     values = ends.by_series(ends.rows[[*targets, *signature["inputs"]]])
     rounded = len(times) // count
     quantiles = np.full((count, rounded, len(targets), len(levels or ())), np.nan, np.float32)
     for at in range(0, rounded, horizon):
         windows = np.concatenate([values[:, at:], known[:, at + horizon : at + horizon + seen]], axis=2)
-        points, found = split_exported(model(windows), levels, len(targets))
+        points, around = split_exported(model(windows), levels, len(targets))
         inputs = np.repeat(values[:, -1:, len(targets) :], horizon, axis=1)  # inputs stay at their last value
         values = np.concatenate([values, np.concatenate([points, inputs], axis=2).astype(np.float32)], axis=1)
-        if at == 0 and found is not None:
-            quantiles[:, :horizon] = found
-    asked = (np.arange(count)[:, np.newaxis] * rounded + np.arange(steps)).ravel()
-    columns: dict[str, Any] = {"unique_id": ends.names.repeat(steps), "ds": times.take(asked)}
-    for at, target in enumerate(targets):
-        columns[target] = values[:, seen : seen + steps, at].ravel()
-        for number, level in enumerate(levels or ()):
-            columns[f"{target} {quantile_name(level)}"] = quantiles[:, :steps, at, number].ravel()
-    return pd.DataFrame(columns)
-
-
-class SeriesPrediction(Prediction):
-    """Forecasts, from files or from the pipeline's own data."""
-
-    def predict(self, request: PredictionRequest) -> pd.DataFrame:
-        return predict(request)
-
-    def read_source(self, source: Any, ingest: Any, paths: tuple[Path, ...], export: Path, out: Path) -> bool:
-        read_source(source, ingest, paths, export, out)
-        return True
+        if at == 0 and around is not None:
+            quantiles[:, :horizon] = around
+    kept = (np.arange(count)[:, np.newaxis] * rounded + np.arange(steps)).ravel()
+    columns = forecast_columns(targets, values[:, seen : seen + steps], levels, quantiles[:, :steps])
+    return pd.DataFrame({"unique_id": ends.names.repeat(steps), "ds": times.take(kept), **columns})
 
 
 PREDICTION = SeriesPrediction()

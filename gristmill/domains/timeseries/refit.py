@@ -51,9 +51,9 @@ def refit(
     for number, member in enumerate(selection["members"]):
         own, settings = candidate_settings(member["settings"], "timeseries", Train)
         recipe, until = _recipe(settings, member["training"])
+        own_files, on_epoch = candidate_files.get(member["name"], ()), arguments["on_epoch"]
         scratch, logs = (folder / f"{number}" for folder in (arguments["scratch"], arguments["logs"]))
-        read, on_epoch = candidate_files.get(member["name"], ()), arguments["on_epoch"]
-        network, _ = fit_forecaster(own, recipe, data, scratch, logs, on_epoch, until=until, files=read)
+        network, _ = fit_forecaster(own, recipe, data, scratch, logs, on_epoch, until=until, files=own_files)
         members.append((network, member["weight"]))
     return write_trained(average(members, data.layout), TrainingHistory(), out, quantiles=None)
 

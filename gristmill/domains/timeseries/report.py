@@ -1,6 +1,6 @@
 """Report on time series: scores, forecast, residuals, training, patterns and data."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from gristmill.reports.pictures import as_png, as_svg
 from gristmill.reports.scores import PART_NAMES, metric_name, scores_section
 from gristmill.reports.sections import Section, Table
 from gristmill.scores import MODEL, Scores
-from gristmill.settings.number_text import MISSING, format_number, format_numbers, score_column, score_rows
+from gristmill.settings.number_text import MISSING, format_number, format_numbers, score_column
 from gristmill.util.table_io import read_document, read_table
 
 METRICS = {name: metric_name(name) for name in ("mae", "rmse", "mape", "smape", "mase", "rmsse", "skill")}
@@ -52,11 +52,6 @@ class ReportData:
     scores: ForecastScores
     table: pd.DataFrame
 
-    @property
-    def best(self) -> str:
-        """The best baseline."""
-        return self.scores.best_baseline
-
     def by(self, what: str) -> pd.DataFrame:
         """Return the scores of the test set by step or channel."""
         return self.table[(self.table["by"] == what) & (self.table["part"] == "test")]
@@ -64,17 +59,13 @@ class ReportData:
 
 def sections(folders: dict[str, Path]) -> Iterator[Section]:
     """Yield the sections of a report on the artifacts of a run."""
-    report = ReportData(
-        folders,
-        dataset.read(folders["preprocess"]),
-        ForecastScores.read(folders["evaluate"]),
-        read_scores(folders["evaluate"]),
-    )
+    data, evaluated = dataset.read(folders["preprocess"]), folders["evaluate"]
+    report = ReportData(folders, data, ForecastScores.read(evaluated), read_scores(evaluated))
     yield scores_section(report.scores, METRICS | INTERVALS, *remarks(report.scores))
     yield from after_sections(report)
     yield from forecast_sections(report)
     yield from score_sections(report)
-    yield from importance_sections(folders["evaluate"] / permutation_importance.IMPORTANCE_FILE)
+    yield from importance_sections(evaluated / permutation_importance.IMPORTANCE_FILE)
     yield from training_sections(folders["train"])
     if "refit" in folders:
         yield refit_section(report)
@@ -130,10 +121,10 @@ def after_sections(report: ReportData) -> Iterator[Section]:
         as_svg(plots.after_figure(data, name, forecast), f"The last values of {name}, and the forecast after them")
         for name in targets
     ]
-    end, count = _time(data.times[-1]), len(report.data.ids)
-    note = f"The forecast of {data.ids[0]}, the first of {count:,} series, after its end, {end}."
-    note = note if count > 1 else f"The forecast after the end of the data, {end}."
-    note += " gristmill predict prints all forecasts."
+    which, count = "after the end of the data", len(report.data.ids)
+    if count > 1:
+        which = f"of {data.ids[0]}, the first of {count:,} series, after its end"
+    note = f"The forecast {which}, {_time(data.times[-1])}. gristmill predict prints all forecasts."
     if len(forecast) > _MAX_STEPS_LISTED:
         note += f" The table has the first {_MAX_STEPS_LISTED} of {len(forecast):,} steps."
     first, names = forecast.head(_MAX_STEPS_LISTED), list(map(str, forecast.columns[1:]))
@@ -146,6 +137,7 @@ def after_sections(report: ReportData) -> Iterator[Section]:
 
 def forecast_sections(report: ReportData) -> Iterator[Section]:
     """Yield forecast and truth with anomalies, and the residuals."""
+    # Draw the first series with its anomalies, one step ahead.
     test = read_first_series(report.folders["evaluate"], "test")
     path = report.folders["evaluate"] / "anomalies.parquet"
     flagged = read_table(path) if path.exists() else pd.DataFrame({"unique_id": [], "channel": []})
@@ -153,12 +145,9 @@ def forecast_sections(report: ReportData) -> Iterator[Section]:
     for channel in report.data.layout.targets:
         first = one_step(test, channel)
         of_channel = flagged[(flagged["unique_id"] == first["unique_id"].iloc[0]) & (flagged["channel"] == channel)]
-        pictures.append(
-            as_svg(
-                plots.forecast_figure(first, report.best, of_channel),
-                f"True values of {channel} in the test set, and forecasts of them",
-            )
-        )
+        figure = plots.forecast_figure(first, report.scores.best_baseline, of_channel)
+        pictures.append(as_svg(figure, f"True values of {channel} in the test set, and forecasts of them"))
+    # Say what the picture has, and what a forecast after the end of the data needs.
     layout = report.data.layout
     note = "The test set, each value forecast one step ahead"
     if layout.horizon > 1:
@@ -171,20 +160,18 @@ def forecast_sections(report: ReportData) -> Iterator[Section]:
     if "export" in report.folders and (known := read_document(report.folders["ingest"] / "summary.json")["known"]):
         note += f". gristmill predict forecasts after the end of the data: it needs values of {', '.join(known)} there"
     yield Section("Forecast and truth", f"{note}.", pictures=pictures)
-    yield Section(
-        "Residuals",
-        "Truth minus forecast, one step ahead, on the test set.",
-        pictures=[as_svg(plots.residual_figure(one_step(test)), "Residuals over time, and their histogram")],
-    )
+    residuals = as_svg(plots.residual_figure(one_step(test)), "Residuals over time, and their histogram")
+    yield Section("Residuals", "Truth minus forecast, one step ahead, on the test set.", pictures=[residuals])
 
 
 def score_sections(report: ReportData) -> Iterator[Section]:
     """Yield the scores by step, channel, series and block of the backtest, if there are several."""
+    best = report.scores.best_baseline
     if len(steps := report.by("step")):
-        picture = as_svg(plots.step_figure(steps, "mae", report.best), "Mean absolute error by step of the horizon")
-        yield Section("By step of the horizon", "", pictures=[picture], tables=[grouped_table(steps, report.best)])
+        picture = as_svg(plots.step_figure(steps, best), "Mean absolute error by step of the horizon")
+        yield Section("By step of the horizon", "", pictures=[picture], tables=[grouped_table(steps, best)])
     if len(channels := report.by("channel")):
-        yield Section("By channel", "", tables=[grouped_table(channels, report.best)])
+        yield Section("By channel", "", tables=[grouped_table(channels, best)])
     if len(report.data.ids) > 1:
         of_series = partial(read_table, report.folders["evaluate"] / SCORES, by="series", part="test")
         worst = of_series(columns=["group", "skill"], forecaster=MODEL).sort_values("skill")["group"]
@@ -192,11 +179,11 @@ def score_sections(report: ReportData) -> Iterator[Section]:
         chosen = [*worst.head(half), *worst.iloc[half:].tail(half)]
         note = f"{len(worst):,} series: those with the lowest and the highest skill. All are in scores.parquet."
         listed = of_series(group=chosen).set_index("group").loc[chosen].reset_index()
-        yield Section("By series", note, tables=[grouped_table(listed, report.best)])
+        yield Section("By series", note, tables=[grouped_table(listed, best)])
     if summary := report.scores.backtest:
         blocks = read_table(report.folders["evaluate"] / "backtest.parquet")
-        best = report.best if report.best in set(blocks["forecaster"]) else "naive"
-        picture = as_svg(plots.backtest_figure(blocks, best), "Mean absolute error of each block of the backtest")
+        drawn = best if best in set(blocks["forecaster"]) else "naive"
+        picture = as_svg(plots.backtest_figure(blocks, drawn), "Mean absolute error of each block of the backtest")
         yield Section("Backtest", backtest_note(report.scores, summary), [picture], [backtest_table(summary)])
 
 
@@ -205,10 +192,9 @@ def grouped_table(rows: pd.DataFrame, best: str) -> Table:
     metrics = {key: name for key, name in (METRICS | INTERVALS).items() if key in rows}
     baseline = rows[rows["forecaster"] == best].set_index("group")["mae"]
     model = rows[rows["forecaster"] == "model"]
-    columns = [score_column(key, _known(model[key])) for key in metrics]
-    columns.append(score_column("mae", _known(baseline.loc[model["group"]])))
-    cells = [list(row) for row in zip(model["group"], *columns, strict=True)]
-    return _without_empty_columns(["", *metrics.values(), f"MAE of {best}"], cells)
+    columns = {"": model["group"].tolist()}
+    columns |= {name: score_column(key, _known(model[key])) for key, name in metrics.items()}
+    return _table(columns | {f"MAE of {best}": score_column("mae", _known(baseline.loc[model["group"]]))})
 
 
 def backtest_note(scores: ForecastScores, summary: dict[str, Any]) -> str:
@@ -227,16 +213,13 @@ def backtest_note(scores: ForecastScores, summary: dict[str, Any]) -> str:
 def backtest_table(summary: dict[str, Any]) -> Table:
     """Return mean and spread of the errors over blocks and seeds."""
     named = summary["forecasters"]
-    spread = {"± blocks": "over_windows", "± seeds": "over_seeds"}
-    shown = [
-        (
-            name,
-            {key: scored[key]["mean"] for key in METRICS}
-            | {heading: scored["mae"][over] for heading, over in spread.items()},
-        )
-        for name, scored in sorted(named.items(), key=lambda item: (item[0] != "model", item[1]["mae"]["mean"]))
-    ]
-    return _without_empty_columns(["forecast", *METRICS.values(), *spread], score_rows([*METRICS, *spread], shown))
+    names = sorted(named, key=lambda name: (name != "model", named[name]["mae"]["mean"]))
+    columns = {"forecast": names}
+    for key, heading in METRICS.items():
+        columns[heading] = score_column(key, [named[name][key]["mean"] for name in names])
+    for heading, over in {"± blocks": "over_windows", "± seeds": "over_seeds"}.items():
+        columns[heading] = score_column("mae", [named[name]["mae"][over] for name in names])
+    return _table(columns)
 
 
 def refit_section(report: ReportData) -> Section:
@@ -249,9 +232,8 @@ def refit_section(report: ReportData) -> Section:
     )
     if not len(epochs):
         return Section("Refit", note)
-    note += (
-        f" It ran {training['epochs']} epochs from a learning rate of {format_number(training['learning_rate'], 3)}."
-    )
+    rate = format_number(training["learning_rate"], 3)
+    note += f" It ran {training['epochs']} epochs from a learning rate of {rate}."
     return Section("Refit", note, pictures=[as_svg(learning_figure(epochs, training["best_epoch"]), LEARNING_ALT)])
 
 
@@ -299,9 +281,9 @@ def data_note(summary: dict[str, Any], segments: dict[str, Any]) -> str:
     )
 
 
-def _searched(found: dict[str, Any], total: int) -> str:
+def _searched(summary: dict[str, Any], total: int) -> str:
     """Return how many series were searched, if not all were."""
-    return f", in {found['series']:,} of {total:,} series" if found["series"] < total else ""
+    return f", in {summary['series']:,} of {total:,} series" if summary["series"] < total else ""
 
 
 def parts_table(data: Prepared) -> Table:
@@ -316,9 +298,10 @@ def parts_table(data: Prepared) -> Table:
     return Table(title, ["part", "observations", "windows", "first", "last"], rows)
 
 
-def _without_empty_columns(headings: list[str], rows: list[list[str]]) -> Table:
-    kept = [at for at, cells in enumerate(zip(*rows, strict=True)) if {*cells} != {MISSING}]
-    return Table("", [headings[at] for at in kept], [[row[at] for at in kept] for row in rows])
+def _table(columns: Mapping[str, list[str]]) -> Table:
+    """Return a table of columns by heading, without those that have no value."""
+    kept = {heading: cells for heading, cells in columns.items() if {*cells} != {MISSING}}
+    return Table.of_columns("", [*kept], kept.values())
 
 
 def _known(values: "pd.Series[float]") -> list[float | None]:

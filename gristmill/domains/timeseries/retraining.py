@@ -4,22 +4,24 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from gristmill.domains.timeseries.champion_replay import ChampionReplay
 from gristmill.domains.timeseries.data import dataset
-from gristmill.domains.timeseries.data.dataset import PARTS, Prepared
+from gristmill.domains.timeseries.data.dataset import PARTS, Layout, Prepared
 from gristmill.domains.timeseries.data.shifted_times import describe_shift, may_be_time_zone, time_shift
+from gristmill.domains.timeseries.data.split import bounds_of, reached
 from gristmill.domains.timeseries.data.windows import Origins
-from gristmill.domains.timeseries.forecasts import Forecasts, read_predictions
+from gristmill.domains.timeseries.forecasts import Array, Forecasts, read_predictions, split_exported
+from gristmill.domains.timeseries.predict import anchor_of
+from gristmill.domains.timeseries.preprocess import known_ahead, read_series, shifted
 from gristmill.domains.timeseries.presets import CLASSICAL
 from gristmill.domains.timeseries.scores.score_table import ROOT_METRICS, losses, past_errors
 from gristmill.domains.timeseries.settings import Backtest, Train
 from gristmill.errors import RequestError
+from gristmill.export import bundle
 from gristmill.retraining.domain_retraining import DomainRetraining
 from gristmill.retraining.drift import combine_signs
 from gristmill.retraining.example_diff import diff_rows
@@ -43,9 +45,6 @@ from gristmill.scores import MODEL, Scores
 from gristmill.settings.base import Settings
 from gristmill.settings.selection import Auto, Select
 from gristmill.util.table_io import read_document, read_table
-
-Array = npt.NDArray[np.float64]
-Usual = tuple[pd.DataFrame, pd.DataFrame]  # mean and deviation of each series' columns
 
 _KEYS = ["unique_id", "ds"]
 _MAX_SERIES_LISTED = 5
@@ -107,7 +106,7 @@ class SeriesRetraining(DomainRetraining):
             late=counts.get(ADDED, 0),
             revised=counts.get(CHANGED, 0),
             removed=counts.get(LOST, 0),
-            **_series_changes(now, then),
+            **_added_and_ended_series(now, then),
         )
 
     def diff(self, ingest: Path, before: Path) -> pd.DataFrame:
@@ -132,12 +131,12 @@ class SeriesRetraining(DomainRetraining):
             shift = time_shift(now, then) if missing.any() else ()
         series, time = then[_KEYS].iloc[int(missing.argmax())]
         first = f"{str(time).removesuffix(' 00:00:00')} of series {series!r}" if missing.any() else ""
-        found = LostRows(int(missing.sum()), len(then), "rows", first)
+        lost = LostRows(int(missing.sum()), len(then), "rows", first)
         if not shift:
-            return found
+            return lost
         zone = ", set ingest.timezone if the source now uses another time zone" * may_be_time_zone(shift)
         cause = f"all times moved by {describe_shift(shift)}"
-        return replace(found, cause=cause, remedy=f"Restore the original times{zone}")
+        return replace(lost, cause=cause, remedy=f"Restore the original times{zone}")
 
     def drift(self, ingest: Path, champion: Champion) -> Drift:
         """Compare the champion's errors and inputs since its training with those before.
@@ -148,15 +147,12 @@ class SeriesRetraining(DomainRetraining):
         alone, a judging window, is too short.
         """
         table, trained = (read_table(folder / "series.parquet") for folder in (ingest, champion.folders["ingest"]))
-        replay = _replay(ingest, champion, trained)
+        replay = ChampionReplay.of(champion, ingest, trained)
         data, starts = replay.data, replay.data.origins("test")
-        columns = [*data.layout.targets, *data.layout.inputs]
-        usual = usual_values(trained, columns)
-        errors = _errors_over_time(data, starts, np.abs(data.targets(starts) - replay.forecast(starts)), usual)
-        return combine_signs(
-            errors=series_error_drift([errors], held_out_errors(champion.folders, usual)),
-            inputs=newest_input_drift(table, trained, usual),
-        )
+        stats = SeriesStats.of(trained, [*data.layout.targets, *data.layout.inputs])
+        errors = _errors_over_time(data, starts, np.abs(data.targets(starts) - replay.forecast(starts)), stats)
+        grown = series_error_drift([errors], held_out_errors(champion.folders, stats))
+        return combine_signs(grown, newest_input_drift(table, trained, stats))
 
     def contest(self, challenger: Folders, champion: Champion | None, steps: int | None = None) -> Contest:
         """Return the errors of challenger, baselines and champion on the challenger's test set, in the order of time.
@@ -167,14 +163,15 @@ class SeriesRetraining(DomainRetraining):
 
         The challenger's test set is newer than the champion's training data.
         """
-        data = dataset.read(challenger["preprocess"])
-        rows = read_predictions(challenger["evaluate"], "test")
+        # 1. Read the forecasts of the challenger and its baselines; forecast with the champion where it can.
+        data, rows = dataset.read(challenger["preprocess"]), read_predictions(challenger["evaluate"], "test")
         scores = Scores.read(challenger["evaluate"])
         starts, shape = data.origins("test"), (-1, data.layout.horizon, len(data.layout.targets))
         forecasts = {name: rows[name].to_numpy().reshape(shape) for name in (MODEL, *scores.baselines)}
         kept = np.ones(len(starts), bool)
         if champion is not None:
-            replay = _replay(challenger["ingest"], champion, read_table(champion.folders["ingest"] / "series.parquet"))
+            trained = read_table(champion.folders["ingest"] / "series.parquet")
+            replay = ChampionReplay.of(champion, challenger["ingest"], trained)
             if replay.data.layout.horizon != data.layout.horizon:
                 raise incomparable_error(
                     f"the champion forecasts {replay.data.layout.horizon} steps, the challenger {data.layout.horizon}"
@@ -182,19 +179,23 @@ class SeriesRetraining(DomainRetraining):
             kept = replay.has_history(starts)
             forecasts[CHAMPION] = np.full_like(forecasts[MODEL], np.nan)
             forecasts[CHAMPION][kept] = replay.forecast(starts[kept])
+
+        # 2. Choose the values that count: those with a scale, within the steps, of windows that all can forecast.
         truth = rows["y"].to_numpy().reshape(shape)
         units = past_errors(data, "test", Forecasts(starts, truth))
-        found = {name: losses(truth, forecast, *units)[scores.metric] for name, forecast in forecasts.items()}
-        counted = np.broadcast_to(found[MODEL].counted, truth.shape).copy()
+        lost = {name: losses(truth, forecast, *units)[scores.metric] for name, forecast in forecasts.items()}
+        counted = np.broadcast_to(lost[MODEL].counted, truth.shape).copy()
         counted[:, steps:] &= steps is None
         kept &= counted.any(axis=(1, 2))  # constant series have no unit
         if not kept.any():
             raise incomparable_error("no forecast of the judging window has a history as long as the champion needs")
+
+        # 3. Average the losses over all series at the same time.
         times = data.times[starts][kept]
         weights = _by_time(counted[kept].sum(axis=(1, 2)), times)
         errors = {
             name: _by_time(np.where(counted, loss.values, 0.0)[kept].sum(axis=(1, 2)), times) / weights
-            for name, loss in found.items()
+            for name, loss in lost.items()
         }
         errors[CHALLENGER] = errors.pop(MODEL)
         # Windows of series with other ends may lie between those of the others: then items are closer than a stride.
@@ -208,7 +209,7 @@ class SeriesRetraining(DomainRetraining):
         return datetime.fromisoformat(read_document(ingest / "summary.json")["last"]).replace(tzinfo=UTC)
 
 
-def _series_changes(now: pd.DataFrame, then: pd.DataFrame) -> dict[str, str]:
+def _added_and_ended_series(now: pd.DataFrame, then: pd.DataFrame) -> dict[str, str]:
     """Return the names of series that were added, and of those that end early and did not before.
 
     A series ends early if it is more than twice as far behind the newest time as before.
@@ -226,49 +227,52 @@ def _listed(names: pd.Index) -> str:
     return ", ".join(map(repr, names[:_MAX_SERIES_LISTED])) + (f" and {others:,} others" if others > 0 else "")
 
 
-def newest_input_drift(table: pd.DataFrame, trained: pd.DataFrame, usual: Usual) -> list[InputDrift]:
+class SeriesStats(NamedTuple):
+    """Mean and deviation of each series in the training data."""
+
+    mean: pd.DataFrame  # (series, columns)
+    deviation: pd.DataFrame  # (series, columns)
+
+    @classmethod
+    def of(cls, trained: pd.DataFrame, columns: list[str]) -> "SeriesStats":
+        """Return the statistics of columns; a constant series gets the deviation of all."""
+        by_series, overall = trained.groupby("unique_id")[columns], trained[columns].std(ddof=0)
+        deviation = by_series.std(ddof=0).replace(0.0, np.nan).fillna(overall.where(overall > 0, 1.0))
+        return cls(by_series.mean(), deviation)
+
+    def mean_over_series(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Return the mean over all known series at each time, each standardised by its own mean and deviation."""
+        known = table[table["unique_id"].isin(self.mean.index)]
+        mean, deviation = (values.loc[known["unique_id"]].to_numpy() for values in self)
+        values = (known[list(self.mean.columns)].to_numpy() - mean) / deviation
+        return pd.DataFrame(values, columns=self.mean.columns).groupby(known["ds"].to_numpy()).mean()
+
+
+def newest_input_drift(table: pd.DataFrame, trained: pd.DataFrame, stats: SeriesStats) -> list[InputDrift]:
     """Compare the values since the end of the training data with the training data; return a sign for each column."""
-    fresh = _together(table[table["ds"] > trained["ds"].max()], usual)
-    before = _together(trained, usual)
-    return [
-        series_input_drift(name, fresh[name].to_numpy(), before[name].to_numpy())
-        for name in map(str, before)
-        if len(fresh)
-    ]
+    fresh = stats.mean_over_series(table[table["ds"] > trained["ds"].max()])
+    if not len(fresh):
+        return []
+    before = stats.mean_over_series(trained)
+    return [series_input_drift(name, fresh[name].to_numpy(), before[name].to_numpy()) for name in map(str, before)]
 
 
-def usual_values(trained: pd.DataFrame, columns: list[str]) -> Usual:
-    """Return mean and deviation of each series; a constant series gets the deviation of all."""
-    by_series = trained.groupby("unique_id")[columns]
-    overall = trained[columns].std(ddof=0)
-    return by_series.mean(), by_series.std(ddof=0).replace(0.0, np.nan).fillna(overall.where(overall > 0, 1.0))
-
-
-def _together(table: pd.DataFrame, usual: Usual) -> pd.DataFrame:
-    """Return the mean over all known series at each time, each standardised by its own mean and deviation."""
-    mean, deviation = usual
-    known = table[table["unique_id"].isin(mean.index)]
-    ids = known["unique_id"]
-    values = (known[list(mean.columns)].to_numpy() - mean.loc[ids].to_numpy()) / deviation.loc[ids].to_numpy()
-    return pd.DataFrame(values, columns=mean.columns).groupby(known["ds"].to_numpy()).mean()
-
-
-def held_out_errors(champion: Folders, usual: Usual) -> Iterator[Array]:
+def held_out_errors(champion: Folders, stats: SeriesStats) -> Iterator[Array]:
     """Yield the champion's errors one step ahead on its validation and its test set."""
     data = dataset.read(champion["preprocess"])
     for part in PARTS[1:]:
         starts, rows = data.origins(part), read_predictions(champion["evaluate"], part)
         misses = np.abs((rows["y"] - rows[MODEL]).to_numpy()).reshape(-1, data.layout.horizon, len(data.layout.targets))
-        yield _errors_over_time(data, starts, misses, usual)
+        yield _errors_over_time(data, starts, misses, stats)
 
 
-def _errors_over_time(data: Prepared, starts: Origins, misses: Array, usual: Usual) -> Array:
+def _errors_over_time(data: Prepared, starts: Origins, misses: Array, stats: SeriesStats) -> Array:
     """Return the mean error one step ahead at each time, in order, without new series.
 
     Errors are in each series' own deviations. Series are averaged because events often affect several of them.
     """
-    deviation = usual[1][data.layout.targets].reindex(data.ids)
-    units = deviation.to_numpy()[data.series_of(starts)]  # (windows, targets), NaN for a new series
+    deviation = stats.deviation[data.layout.targets].reindex(data.ids).to_numpy()
+    units = deviation[data.series_of(starts)]  # (windows, targets), NaN for a new series
     known = ~np.isnan(units).any(axis=1)
     errors, times = (misses[:, 0] / units).mean(axis=1)[known], data.times[starts][known]
     return _by_time(errors, times) / _by_time(np.ones(len(times)), times)
@@ -280,10 +284,70 @@ def _by_time(values: Array, times: pd.Index) -> Array:
     return np.asarray(whole.groupby(level=0).sum(), np.float64)
 
 
-def _replay(ingest: Path, champion: Champion, trained: pd.DataFrame) -> ChampionReplay:
-    """Return the champion with series that may continue after its training data."""
-    settings: Any = champion.tables["preprocess"]
-    return ChampionReplay(champion.folders["export"], settings, ingest, trained["ds"].max())
+class ChampionReplay:
+    """An exported model together with ingested series."""
+
+    def __init__(self, export: Path, settings: Any, ingest: Path, last: Any) -> None:
+        """Read the verified bundle and arrange the ingested series as its input, `data`.
+
+        `settings` is its table `preprocess`. Observations after `last`, the last time of the training data, are the
+        test set. Series with other columns than the model's raise `RequestError`.
+        """
+        self._signature = read_document(export / "signature.json")
+        self._predict = bundle.load(export, self._signature["formats"][0])
+        self.data = _prepared(self._signature, settings, ingest, last)
+
+    @classmethod
+    def of(cls, champion: Champion, ingest: Path, trained: pd.DataFrame) -> "ChampionReplay":
+        """Return the replay of a champion that was trained on a table of series."""
+        return cls(champion.folders["export"], champion.tables["preprocess"], ingest, trained["ds"].max())
+
+    def forecast(self, starts: Origins) -> Array:
+        """Return the forecasts from some origins, (windows, horizon, targets)."""
+        targets = len(self._signature["targets"])
+        if not len(starts):
+            return np.empty((0, self._signature["horizon"], targets))
+        output = self._predict(self.data.histories(starts))
+        return split_exported(output, self._signature["quantiles"], targets)[0].astype(np.float64)
+
+    def has_history(self, starts: Origins) -> Any:
+        """Return which origins have a history as long as the model's, (windows,) of bool."""
+        firsts = self.data.bounds[self.data.series_of(starts), 0]
+        return starts - firsts >= (self.data.layout.past or self.data.layout.history)
+
+
+def _prepared(signature: dict[str, Any], settings: Any, ingest: Path, last: Any) -> Prepared:
+    """Return ingested series as the input of a model: on its columns, unscaled, cut at the end of its training data."""
+    # Check that the columns are those of the model.
+    summary = read_document(ingest / "summary.json")
+    for role in ("targets", "inputs"):
+        if list(summary[role]) != signature[role]:
+            raise incomparable_error(
+                f"the champion's {role} are {signature[role]}, those of the data {list(summary[role])}"
+            )
+    # Arrange the values as its input, with known columns ahead.
+    table, ids, lengths = read_series(ingest, summary)
+    bounds = bounds_of(lengths)
+    known = known_ahead(table, summary, settings, anchor_of(signature))
+    channels = table[[*signature["targets"], *signature["inputs"]]].to_numpy()
+    values = np.column_stack([channels, shifted(known.to_numpy(), bounds, signature["horizon"])])
+    times = pd.Index(table["ds"])
+    # Cut the series where its training data ends.
+    later = np.unique(times.to_numpy()[times > last])
+    cut = reached(times.to_numpy(), bounds, later[:1])[:, 0] if len(later) else bounds[:, 1]
+    parts = np.column_stack([bounds[:, 0], cut, cut, cut, cut, bounds[:, 1]]).reshape(-1, 3, 2)
+    layout = Layout(
+        **{name: signature[name] for name in ("targets", "inputs", "frequency", "history", "horizon")},
+        known=list(known.columns),
+        stride=settings.stride,
+        scale="none",
+        normalise="none",
+        residual=False,
+        mean=[0.0] * values.shape[1],
+        deviation=[1.0] * values.shape[1],
+        past=signature.get("past"),
+    )
+    return Prepared(ids, times, values.astype(np.float32), table["filled"].to_numpy(), bounds, parts, layout)
 
 
 RETRAINING = SeriesRetraining()

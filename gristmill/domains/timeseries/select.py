@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from gristmill.domains.common.candidates import CandidateArtifacts, succeeded
 from gristmill.domains.common.ensemble_weights import Loss, weighted_average
@@ -15,7 +16,7 @@ from gristmill.domains.timeseries.data.dataset import Prepared
 from gristmill.domains.timeseries.fits.ensemble import average, held_out_forecast
 from gristmill.domains.timeseries.forecasts import VALIDATION, Array, Forecasts, by_network, write_forecast
 from gristmill.domains.timeseries.patterns.sparse_demand import is_sparse
-from gristmill.domains.timeseries.scores.backtest_scores import Block, read_blocks
+from gristmill.domains.timeseries.scores.backtest_scores import pooled, read_blocks
 from gristmill.domains.timeseries.scores.score_table import past_errors
 from gristmill.errors import RequestError
 from gristmill.scores import MODEL
@@ -44,23 +45,26 @@ def select(
         RequestError: there is neither a backtest nor a validation set.
         WorkError: no candidate is left.
     """
+    # 1. Read the held-out forecasts of the candidates, each by the network of the first seed.
     data, usable = dataset.read(preprocess), succeeded(candidates)
-    validated = len(data.origins("validation")) > 0
+    starts = data.origins("validation")
     blocks = {
-        name: [block for block in read_blocks(data, one.backtest) if block.seed == 0] for name, one in usable.items()
+        name: [block for block in read_blocks(data, candidate.backtest) if block.seed == 0]
+        for name, candidate in usable.items()
     }
     if any(blocks.values()):
         on, items = "backtest", [(block.data, "test", block.forecasts) for block in next(iter(blocks.values()))]
-        forecasts = {name: np.concatenate([_model(block) for block in found]) for name, found in blocks.items()}
-    elif validated or not usable:
-        starts = data.origins("validation")
+        forecasts = {name: pooled(of_candidate).by_name[MODEL] for name, of_candidate in blocks.items()}
+    elif len(starts) or not usable:
         on, items = "validation", [(data, "validation", Forecasts(starts, data.targets(starts).astype(np.float64)))]
-        forecasts = {name: held_out_forecast(one.train, data) for name, one in usable.items()}
+        forecasts = {name: held_out_forecast(candidate.train, data) for name, candidate in usable.items()}
     else:
         raise RequestError(
             'model.kind = "auto" chooses on a backtest or a validation set. Set backtest.windows or '
             "preprocess.validation."
         )
+
+    # 2. Choose the weights.
     squared = is_sparse(data)
     selection = choose(
         candidates,
@@ -70,14 +74,16 @@ def select(
         metric="squared scaled error" if squared else "scaled error",
         on=on,
         block=1 if _by_series(items) else data.layout.horizon,
-        independent=sum(independent_forecasts(one, forecasts) for one, _, forecasts in items),
+        independent=sum(independent_forecasts(block, forecasts) for block, _, forecasts in items),
         trusted=_TRUSTED_ON_SEVERAL if len(data.ids) > 1 else _TRUSTED,
         predict_one=lambda name: _forecast_one(candidates[name].train, data),
         remedy="preprocess.validation or backtest.windows",
     )
+
+    # 3. Write the network of the average, and its held-out forecasts.
     members = [(saved_network.read(candidates[name].train), weight) for name, weight in selection.weights.items()]
     counts = write_trained(average(members, data.layout), TrainingHistory(), out, quantiles=None)
-    if validated:
+    if len(starts):
         honest = {name: held_out_forecast(candidates[name].train, data) for name in selection.weights}
         write_forecast(weighted_average(honest, selection.weights), out / VALIDATION)
     selection.write(candidates, out)
@@ -111,7 +117,7 @@ def scaled_loss(items: Items, squared: bool = False) -> Loss:
         scale = np.ones_like(scale)
     units = np.where(scale > 0, scale, np.inf)
     counted = (scale > 0).mean(axis=(1, 2))  # share of a window's values that have a scale
-    group = _groups(items)
+    group = _group_of_windows(items)
     windows = np.bincount(group, counted > 0)
 
     def loss(forecast: Array) -> npt.NDArray[np.float64]:
@@ -122,17 +128,13 @@ def scaled_loss(items: Items, squared: bool = False) -> Loss:
     return loss
 
 
-def _groups(items: Items) -> npt.NDArray[np.int64]:
+def _group_of_windows(items: Items) -> npt.NDArray[np.int64]:
     """Return the group of each window: its series, or its time. Times of different blocks are different groups."""
     if _by_series(items):
         return np.concatenate([data.series_of(forecasts.starts) for data, _, forecasts in items])
-    numbers: list[npt.NDArray[np.int64]] = []
-    count = 0
-    for data, _, forecasts in items:
-        labels, inverse = np.unique(data.times[forecasts.starts].to_numpy(), return_inverse=True)
-        numbers.append(inverse + count)
-        count += len(labels)
-    return np.concatenate(numbers)
+    times = [pd.DataFrame({"time": data.times[forecasts.starts]}) for data, _, forecasts in items]
+    both = pd.concat(times, keys=range(len(items)), names=["item"])
+    return np.asarray(both.groupby(["item", "time"]).ngroup(), np.int64)
 
 
 def _by_series(items: Items) -> bool:
@@ -140,10 +142,6 @@ def _by_series(items: Items) -> bool:
     (data, _, forecasts), *others = items
     at_one_time = not others and len(data.times[forecasts.starts].unique()) == 1
     return len(data.ids) > 1 and (data.layout.split == "per_series" or at_one_time)
-
-
-def _model(block: Block) -> Array:
-    return block.forecasts.by_name[MODEL]
 
 
 def _forecast_one(folder: Path, data: Prepared) -> Call:

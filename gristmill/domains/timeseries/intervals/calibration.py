@@ -44,64 +44,54 @@ _MIN_ROUGH = 50  # rough windows, and others, for factors of their own
 _MAX_LOSS_RATIO = 0.97  # ratios are used if their loss is below this multiple of that of symmetric quantiles
 
 
-def local_at(data: Prepared, starts: Origins, lag: int, empty: Any = 0.0, most: int | None = None) -> LocalScale:
-    """Return local scale and roughness of the windows at some origins, from at most `most` observations."""
-    seen, targets = data.view(history=scale_history(lag, most)), len(data.layout.targets)
-    blocks = in_blocks(starts, WINDOWS_PER_CALL)
-    found = [local_of(seen.histories(block)[..., :targets], lag, empty) for block in blocks]
+def local_at(data: Prepared, starts: Origins, lag: int, empty: Any = 0.0, max_history: int | None = None) -> LocalScale:
+    """Return local scale and roughness of the windows at some origins, from at most `max_history` observations."""
+    seen, targets = data.view(history=scale_history(lag, max_history)), len(data.layout.targets)
+    origins = in_blocks(starts, WINDOWS_PER_CALL)
+    blocks = [local_of(seen.histories(block)[..., :targets], lag, empty) for block in origins]
     none = LocalScale(np.empty((0, targets)), np.empty(0))
-    return LocalScale(*map(np.concatenate, zip(none, *found, strict=True)))
+    return LocalScale(*map(np.concatenate, zip(none, *blocks, strict=True)))
 
 
 def with_intervals(forecasts: Forecasts, data: Prepared, intervals: Mapping[str, Intervals]) -> Forecasts:
     """Return forecasts with the calibrated quantiles of each forecaster; the model keeps those that it has learned."""
     if forecasts.learned is not None:
-        intervals = {name: one for name, one in intervals.items() if name != MODEL}
-    one = next(iter(intervals.values()))
-    made = {
-        name: clipped(made, intervals[name].nonnegative) if name in intervals else made
-        for name, made in forecasts.by_name.items()
-    }
-    local = local_at(data, forecasts.starts, one.lag, one.empty, one.most)
-    return replace(forecasts, by_name=made, levels=one.levels, intervals=intervals, local=local)
+        intervals = {name: calibrated for name, calibrated in intervals.items() if name != MODEL}
+    by_name = dict(forecasts.by_name)
+    for name in by_name.keys() & intervals.keys():
+        by_name[name] = clipped(by_name[name], intervals[name].nonnegative)
+    first = next(iter(intervals.values()))  # levels and local scale are the same for all forecasters
+    local = local_at(data, forecasts.starts, first.lag, first.empty, first.max_history)
+    return replace(forecasts, by_name=by_name, levels=first.levels, intervals=intervals, local=local)
 
 
 def calibrated(
-    calibration: Forecasts, data: Prepared, levels: Sequence[float], most: int | None = None
+    calibration: Forecasts, data: Prepared, levels: Sequence[float], max_history: int | None = None
 ) -> dict[str, Intervals]:
     """Return the intervals of each forecaster, calibrated on held-out forecasts.
 
     The local scale is that of seasonal differences or of steps, whichever gives the model the lower pinball loss. It
-    comes from at most `most` observations; a model of any length has no more in its window.
+    comes from at most `max_history` observations; a model of any length has no more in its window.
     """
-    truth, nonnegative = calibration.truth, _never_negative(data)
-    by_lag = {
-        lag: local_at(data, calibration.starts, lag, most=most)
-        for lag in dict.fromkeys((scale_lag(data.layout.season), 1))
-    }
+    truth, model = calibration.truth, calibration.by_name[MODEL]
+    before_test = inside(len(data.values), np.column_stack([data.bounds[:, 0], data.part("test")[:, 0]]))
+    is_negative = data.values[before_test, : len(data.layout.targets)] < 0
+    nonnegative = (~np.any(is_negative, axis=0)).tolist()
+    lags = dict.fromkeys((scale_lag(data.layout.season), 1))
+    by_lag = {lag: local_at(data, calibration.starts, lag, max_history=max_history) for lag in lags}
 
     def intervals(forecast: Array, lag: int) -> Intervals:
-        return replace(calibrate(truth, forecast, by_lag[lag], levels, lag, nonnegative), most=most)
+        return replace(calibrate(truth, forecast, by_lag[lag], levels, lag, nonnegative), max_history=max_history)
 
     def loss(lag: int) -> float:
-        model = calibration.by_name[MODEL]
         of_model = intervals(model, lag)
         local = by_lag[lag].with_empty(of_model.empty)
-        total = 0.0
-        for begin in range(0, len(truth), WINDOWS_PER_CALL):
-            at = slice(begin, begin + WINDOWS_PER_CALL)
-            total += mean_pinball_loss(truth[at], of_model.around(model[at], local.at(at)), levels).sum()
-        return float(total / truth.size)
+        blocks = (slice(begin, begin + WINDOWS_PER_CALL) for begin in range(0, len(truth), WINDOWS_PER_CALL))
+        losses = (mean_pinball_loss(truth[at], of_model.around(model[at], local.at(at)), levels) for at in blocks)
+        return float(sum(block.sum() for block in losses) / truth.size)
 
     lag = min(by_lag, key=loss)
     return {name: intervals(forecast, lag) for name, forecast in calibration.by_name.items()}
-
-
-def _never_negative(data: Prepared) -> list[bool]:
-    """Return for each target whether no value before the test set is negative."""
-    before = np.column_stack([data.bounds[:, 0], data.part("test")[:, 0]])
-    is_negative = (data.values[:, : len(data.layout.targets)] < 0)[inside(len(data.values), before)]
-    return [not found for found in np.any(is_negative, axis=0).tolist()]
 
 
 def calibrate(
@@ -119,7 +109,7 @@ def calibrate(
         lag: observations between the values of a difference in the scale.
         nonnegative: for each target, whether no forecast and no quantile is negative.
     """
-    typical = [np.median(one[one > 0]) if (one > 0).any() else 1.0 for one in local.scale.T]
+    typical = [np.median(scale[scale > 0]) if (scale > 0).any() else 1.0 for scale in local.scale.T]
     empty = _EMPTY_SHARE * np.array(typical)
     windows = _Windows(truth, clipped(forecast, nonnegative), local.with_empty(empty))
     plain = (False,) * len(empty)

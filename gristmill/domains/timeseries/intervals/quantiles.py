@@ -68,17 +68,17 @@ class Intervals:
     ratios: tuple[bool, ...]  # (targets,), whether the factors are ratios to the level of the window
     windows: int  # number of calibration windows
     rough: "Intervals | None" = None  # of rough windows, if these are calibrated on their own
-    most: int | None = None  # maximum observations that give the local scale; those that a model of any length sees
+    max_history: int | None = None  # observations that give the local scale; those that a model of any length sees
 
     @property
     def history(self) -> int:
         """Number of observations that give the local scale."""
-        return scale_history(self.lag, self.most)
+        return scale_history(self.lag, self.max_history)
 
     def around(self, forecast: Array, local: LocalScale) -> Array:
         """Return the quantiles of forecasts, (windows, horizon, targets) to (…, levels)."""
-        made: Array = _quantiles(clipped(forecast, self.nonnegative), *local, self, np)
-        return np.maximum(made, lowest_values(self.nonnegative)[:, np.newaxis])
+        quantiles: Array = _quantiles(clipped(forecast, self.nonnegative), *local, self, np)
+        return np.maximum(quantiles, lowest_values(self.nonnegative)[:, np.newaxis])
 
     def first_step(self) -> "Intervals":
         """Return the intervals of forecasts one step ahead."""
@@ -86,15 +86,18 @@ class Intervals:
 
     def document(self) -> dict[str, object]:
         """Return the intervals as JSON values; `intervals_of` reads them."""
-        arrays = {"factors": self.factors.tolist(), "empty": self.empty.tolist()}
-        return asdict(self) | arrays | {"rough": self.rough and self.rough.document()}
+        values = asdict(self) | {"factors": self.factors.tolist(), "empty": self.empty.tolist()}
+        values["most"] = values.pop("max_history")
+        return values | {"rough": self.rough and self.rough.document()}
 
 
 def intervals_of(document: dict[str, Any]) -> Intervals:
     """Return the intervals of a `document`."""
     arrays = {name: np.array(document[name], np.float64) for name in ("factors", "empty")}
     tuples = {name: tuple(document[name]) for name in ("levels", "nonnegative", "ratios")}
-    return Intervals(**document | arrays | tuples | {"rough": document["rough"] and intervals_of(document["rough"])})
+    values = document | arrays | tuples | {"rough": document["rough"] and intervals_of(document["rough"])}
+    values["max_history"] = values.pop("most", None)
+    return Intervals(**values)
 
 
 def lowest_values(nonnegative: Sequence[bool]) -> Array:
@@ -107,9 +110,9 @@ def clipped(forecast: Array, nonnegative: Sequence[bool]) -> Array:
     return np.maximum(forecast, lowest_values(nonnegative))
 
 
-def scale_history(lag: int, most: int | None = None) -> int:
-    """Return the number of observations that give the local scale, at most `most`."""
-    return min(lag + DIFFERENCES, most or lag + DIFFERENCES)
+def scale_history(lag: int, max_history: int | None = None) -> int:
+    """Return the number of observations that give the local scale, at most `max_history`."""
+    return min(lag + DIFFERENCES, max_history or lag + DIFFERENCES)
 
 
 def scale_lag(season: int | None) -> int:
@@ -139,18 +142,18 @@ def _quantiles(forecast: Any, scale: Any, roughness: Any, intervals: Intervals, 
     other kind. `backend` is `numpy`, or `keras.ops` in a graph.
     """
     base, unit = base_and_unit(forecast, scale[:, None], intervals.ratios)
-    made = base[..., None] + unit[..., None] * intervals.factors.astype(forecast.dtype)
+    quantiles = base[..., None] + unit[..., None] * intervals.factors.astype(forecast.dtype)
     if intervals.rough is None:
-        return made
+        return quantiles
     above = (roughness - ROUGH) / _GRADUAL
     weight = backend.clip(above + 0.5, 0, 1)[:, None, None, None]
-    return made * (1 - weight) + _quantiles(forecast, scale, roughness, intervals.rough, backend) * weight
+    return quantiles * (1 - weight) + _quantiles(forecast, scale, roughness, intervals.rough, backend) * weight
 
 
 def local_of(values: Any, lag: int, empty: Any = 0.0) -> LocalScale:
     """Return `scale_and_roughness` of windows, (windows, history, targets), as arrays."""
-    found = scale_and_roughness(ops.convert_to_tensor(values, "float32"), lag, empty)
-    return LocalScale(*(np.asarray(one, np.float64) for one in found))
+    scale, roughness = scale_and_roughness(ops.convert_to_tensor(values, "float32"), lag, empty)
+    return LocalScale(np.asarray(scale, np.float64), np.asarray(roughness, np.float64))
 
 
 def scale_and_roughness(values: Any, lag: int, empty: Any) -> tuple[Any, Any]:
@@ -168,9 +171,9 @@ def scale_and_roughness(values: Any, lag: int, empty: Any) -> tuple[Any, Any]:
         empty: (targets,), or one number.
     """
     values, count = filled(values, 1)  # first, because in ONNX a `where` does not remove NaN
-    found = ops.where(count > lag, _mean_difference(values, lag, count), _mean_difference(values, 1, count))
+    change = ops.where(count > lag, _mean_difference(values, lag, count), _mean_difference(values, 1, count))
     last, size = ops.abs(values[:, -1:]), _mean_of_newest(ops.abs(values), count)
-    moved = ops.where(found > 0, found, _FLAT_SHARE * last)
+    moved = ops.where(change > 0, change, _FLAT_SHARE * last)
     rough = ops.where(size > 0, moved / ops.maximum(moved + size, _MIN_DIVISOR), 1.0)
     scale = ops.where(moved > 0, moved, np.asarray(empty, np.float32))
     return scale[:, 0], ops.min(rough[:, 0], axis=-1)
@@ -208,7 +211,7 @@ def with_quantiles(network: keras.Model, intervals: Intervals) -> keras.Model:
     local = scale_and_roughness(seen, intervals.lag, intervals.empty)
     lowest = np.maximum(lowest_values(intervals.nonnegative), np.finfo(np.float32).min).astype(np.float32)
     forecast = ops.maximum(forecast, lowest)
-    made = ops.maximum(_quantiles(forecast, *local, intervals, ops), lowest[:, np.newaxis])
-    made = ops.concatenate([forecast[..., None], made], axis=-1)
-    outputs = targets * (1 + len(intervals.levels))
-    return keras.Model(window, ops.reshape(made, (-1, horizon, outputs)), name="forecaster")
+    quantiles = ops.maximum(_quantiles(forecast, *local, intervals, ops), lowest[:, np.newaxis])
+    outputs = ops.concatenate([forecast[..., None], quantiles], axis=-1)
+    shape = (-1, horizon, targets * (1 + len(intervals.levels)))
+    return keras.Model(window, ops.reshape(outputs, shape), name="forecaster")

@@ -40,7 +40,7 @@ def flag(data: Prepared, part: str, forecaster: Forecaster, intervals: Intervals
     for _ in range(_MAX_ROUNDS):
         # Forecast the values whose windows changed, and their intervals.
         expected[stale] = clipped(forecaster(cleaned, starts[stale])[:, 0], intervals.nonnegative)
-        local = local_at(cleaned, starts[stale], intervals.lag, intervals.empty, intervals.most)
+        local = local_at(cleaned, starts[stale], intervals.lag, intervals.empty, intervals.max_history)
         bounds = intervals.around(expected[stale, np.newaxis], local)[:, 0]
         low[stale], high[stale] = bounds[..., 0], bounds[..., -1]
 

@@ -36,12 +36,11 @@ def read_blocks(data: Prepared, folders: Sequence[Path]) -> list[Block]:
     """Read the blocks written by `backtest`."""
     blocks = []
     for folder in folders:
-        labels = read_document(folder / "block.json")
+        labels, table = read_document(folder / "block.json"), read_table(folder / "predictions.parquet")
         _, _, parts = dataset.read_parts(folder)
         cut = data.cut_at(parts)
         starts = cut.origins("test")
         truth = cut.targets(starts).astype(np.float64)
-        table = read_table(folder / "predictions.parquet")
         model = table[MODEL].to_numpy().reshape(truth.shape)
         forecasts = Forecasts(starts, truth, {MODEL: model}, *read_quantiles(table, truth.shape))
         blocks.append(Block(labels["window"], labels["seed"], cut, forecasts))
@@ -52,14 +51,13 @@ def blocks_of_candidates(
     data: Prepared, candidates: Mapping[str, CandidateArtifacts], weights: Mapping[str, float]
 ) -> list[Block]:
     """Return the blocks of all candidates together, with the weighted average of the members as the model."""
-    read = {name: read_blocks(data, one.backtest) for name, one in candidates.items()}
+    read = {name: read_blocks(data, candidate.backtest) for name, candidate in candidates.items()}
     blocks = []
-    for found in zip(*read.values(), strict=True):
-        by_name = {name: block.forecasts.by_name[MODEL] for name, block in zip(read, found, strict=True)}
-        forecasts = {MODEL: weighted_average(by_name, weights)} | by_name
-        blocks.append(
-            replace(found[0], forecasts=Forecasts(found[0].forecasts.starts, found[0].forecasts.truth, forecasts))
-        )
+    for same in zip(*read.values(), strict=True):  # one block, forecast by each candidate
+        by_name = {name: block.forecasts.by_name[MODEL] for name, block in zip(read, same, strict=True)}
+        starts, truth = same[0].forecasts.starts, same[0].forecasts.truth
+        forecasts = Forecasts(starts, truth, {MODEL: weighted_average(by_name, weights)} | by_name)
+        blocks.append(replace(same[0], forecasts=forecasts))
     return blocks
 
 
@@ -76,36 +74,36 @@ def pooled(blocks: Sequence[Block]) -> Forecasts:
     Networks of other seeds forecast the same windows, so their residuals add no information. A baseline that does not
     suit every block is left out.
     """
-    made = [block.forecasts for block in blocks if block.seed == 0]
-    names = [name for name in made[0].by_name if all(name in one.by_name for one in made)]
+    parts = [block.forecasts for block in blocks if block.seed == 0]
+    names = [name for name in parts[0].by_name if all(name in part.by_name for part in parts)]
     return Forecasts(
-        np.concatenate([one.starts for one in made]),
-        np.concatenate([one.truth for one in made]),
-        {name: np.concatenate([one.by_name[name] for one in made]) for name in names},
+        np.concatenate([part.starts for part in parts]),
+        np.concatenate([part.truth for part in parts]),
+        {name: np.concatenate([part.by_name[name] for part in parts]) for name in names},
     )
 
 
-def score_blocks(blocks: Sequence[Block], levels: Sequence[float], most: int | None = None) -> pd.DataFrame:
+def score_blocks(blocks: Sequence[Block], levels: Sequence[float], max_history: int | None = None) -> pd.DataFrame:
     """Return one row for each block, seed and forecaster: `window`, `seed`, `begin`, `end`, `forecaster`, metrics.
 
     Everything is fitted on data before the block; only the season is that of the training set. Quantiles that are not
-    learned are calibrated on the other blocks, if there are any; `most` as in `calibrated`.
+    learned are calibrated on the other blocks, if there are any; `max_history` as in `calibrated`.
     """
-    return pd.concat([_score_block(block, blocks, levels, most) for block in blocks], ignore_index=True)
-
-
-def _score_block(block: Block, blocks: Sequence[Block], levels: Sequence[float], most: int | None) -> pd.DataFrame:
-    data, forecasts = block.data, block.forecasts
-    others = [other for other in blocks if other.window != block.window]
-    if others:
-        forecasts = with_intervals(forecasts, data, calibrated(pooled(others), data, levels, most))
-    scores = PartScores(data, "test")
-    scores.add(forecasts)
-    table = scores.table()
-    table = table[table["by"] == "all"].drop(columns=["part", "by", "group", "examples"])
-    begin = data.times[forecasts.starts].min()
-    end = data.times[forecasts.starts + data.layout.horizon - 1].max()
-    return pd.DataFrame({"window": block.window, "seed": block.seed, "begin": begin, "end": end} | dict(table.items()))
+    tables = []
+    for block in blocks:
+        data, forecasts = block.data, block.forecasts
+        others = [other for other in blocks if other.window != block.window]
+        if others:
+            forecasts = with_intervals(forecasts, data, calibrated(pooled(others), data, levels, max_history))
+        scores = PartScores(data, "test")
+        scores.add(forecasts)
+        table = scores.table()
+        table = table[table["by"] == "all"].drop(columns=["part", "by", "group", "examples"])
+        begin = data.times[forecasts.starts].min()
+        end = data.times[forecasts.starts + data.layout.horizon - 1].max()
+        labels = {"window": block.window, "seed": block.seed, "begin": begin, "end": end}
+        tables.append(pd.DataFrame(labels | dict(table.items())))
+    return pd.concat(tables, ignore_index=True)
 
 
 def summarised(table: pd.DataFrame) -> dict[str, Any]:
@@ -120,9 +118,6 @@ def summarised(table: pd.DataFrame) -> dict[str, Any]:
 
 def _spread(rows: pd.DataFrame, metric: str) -> dict[str, float | None]:
     values = rows.set_index(["window", "seed"])[metric].astype(float).unstack("seed")
-    found = {
-        "mean": values.to_numpy().mean(),
-        "over_windows": values.mean(axis=1).std(ddof=0),
-        "over_seeds": values.std(axis=1, ddof=0).mean(),
-    }
-    return {name: None if np.isnan(value) else float(value) for name, value in found.items()}
+    mean, over_seeds = values.to_numpy().mean(), values.std(axis=1, ddof=0).mean()
+    spread = {"mean": mean, "over_windows": values.mean(axis=1).std(ddof=0), "over_seeds": over_seeds}
+    return {name: None if np.isnan(value) else float(value) for name, value in spread.items()}

@@ -28,24 +28,25 @@ def importance_of_channels(
     features = features_of(data.layout)
     if len(features) < 2:
         return None
+    # Read a sample of the windows, and the units of their errors.
     starts = data.origins(part)
     starts = starts[sample_positions(len(starts), MAX_EXAMPLES)]
     windows, truth = data.histories(starts), data.targets(starts).astype(np.float64)
-    forecasts = Forecasts(starts, truth)
-    units = past_errors(data, part, forecasts)
+    units = past_errors(data, part, Forecasts(starts, truth))
     block = -(-data.layout.horizon // data.layout.stride)  # windows that overlap
 
+    # Measure the loss of each window when a feature is shuffled.
     def losses_of(feature: str, orders: Orders) -> npt.NDArray[np.float64]:
-        return np.stack([losses_in_order(feature, order) for order in orders])
-
-    def losses_in_order(feature: str, order: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        shuffled, columns = windows.copy(), features[feature]
-        shuffled[:, :, columns] = windows[:, :, columns][order]
-        predicted = predict_in_batches(network, shuffled).astype(np.float64)
-        loss = losses(truth, levels_of(predicted, levels)[0], *units)[metric]
-        counted = np.broadcast_to(loss.counted, truth.shape)
-        of_windows = np.where(counted, loss.values, 0.0).sum(axis=(1, 2))
-        return np.asarray(of_windows * len(starts) / (counted.sum() or np.nan))  # the mean is that of counted values
+        columns, of_orders = features[feature], []
+        for order in orders:
+            shuffled = windows.copy()
+            shuffled[:, :, columns] = windows[:, :, columns][order]
+            predicted = predict_in_batches(network, shuffled).astype(np.float64)
+            loss = losses(truth, levels_of(predicted, levels)[0], *units)[metric]
+            counted = np.broadcast_to(loss.counted, truth.shape)
+            of_windows = np.where(counted, loss.values, 0.0).sum(axis=(1, 2))
+            of_orders.append(of_windows * len(starts) / (counted.sum() or np.nan))  # the mean is that of counted values
+        return np.stack(of_orders)
 
     ranking = importance(features, losses_of, len(starts), block, metric in ROOT_METRICS)
     if math.isnan(ranking["error"]):  # a scaled metric of series that are constant before the part
@@ -56,14 +57,9 @@ def importance_of_channels(
 def features_of(layout: Layout) -> dict[str, list[int]]:
     """Return the columns of each feature: history of a target, input, known column, calendar part, or all harmonics."""
     features: dict[str, list[int]] = {}
-    names = [*(f"history of {name}" for name in layout.targets), *layout.inputs, *map(_feature, layout.known)]
-    for column, name in enumerate(names):
+    # `known_features.py` names calendar parts and harmonics
+    known = [re.sub(r"^(hour|weekday|month) \d+$", r"\1", name) for name in layout.known]
+    known = ["harmonics" if re.fullmatch(r".+ (sin|cos) \d+", name) else name for name in known]
+    for column, name in enumerate([*(f"history of {name}" for name in layout.targets), *layout.inputs, *known]):
         features.setdefault(name, []).append(column)
     return features
-
-
-def _feature(known: str) -> str:
-    """Return the feature of a known column; `known_features.py` names calendar parts and harmonics."""
-    if re.fullmatch(r".+ (sin|cos) \d+", known):
-        return "harmonics"
-    return re.sub(r"^(hour|weekday|month) \d+$", r"\1", known)

@@ -49,40 +49,32 @@ class Grouping:
 
 
 @dataclass(frozen=True)
-class Scored:
+class GroupScores:
     """Sums of the losses of all forecasters over the same groups."""
 
     groups: Grouping
     sums: Mapping[str, Mapping[str, Sums]]  # by forecaster and metric
 
-    def __add__(self, other: "Scored") -> "Scored":
+    def __add__(self, other: "GroupScores") -> "GroupScores":
         sums = {
-            name: {metric: one + other.sums[name][metric] for metric, one in found.items()}
-            for name, found in self.sums.items()
+            name: {metric: total + other.sums[name][metric] for metric, total in by_metric.items()}
+            for name, by_metric in self.sums.items()
         }
-        return Scored(replace(self.groups, windows=self.groups.windows + other.groups.windows), sums)
+        return GroupScores(replace(self.groups, windows=self.groups.windows + other.groups.windows), sums)
 
     def table(self, part: str) -> pd.DataFrame:
         """Return one row for each group and forecaster; a score that a forecaster does not have is NaN."""
-        groups, scored = self.groups, [self._scores(name) for name in self.sums]
-        missing, count = np.full(len(groups.names), np.nan), len(scored)
-        labels = {
-            "part": part,
-            "by": groups.by,
-            "group": pd.Index(groups.names).repeat(count),
-            "forecaster": pd.Index(list(self.sums))[np.tile(np.arange(count), len(missing))],
-            "examples": np.repeat(groups.windows, count),
-        }
-        has_quantiles = any("wql" in scores for scores in scored)
-        columns = {
-            name: np.stack([scores.get(name, missing) for scores in scored], axis=1).ravel()
-            for name in (*POINT_METRICS, *(QUANTILE_METRICS if has_quantiles else ()))
-        }
-        return pd.DataFrame(labels | columns)
+        groups = {"part": part, "by": self.groups.by, "group": self.groups.names}
+        tables = [
+            pd.DataFrame(groups | {"forecaster": name, "examples": self.groups.windows} | self._scores(name))
+            for name in self.sums
+        ]
+        table = pd.concat(tables).sort_index(kind="stable", ignore_index=True)  # all forecasters of a group together
+        return table[columns_of(has_quantiles="wql" in table)]
 
     def _scores(self, name: str) -> dict[str, Array]:
         """Return the scores of a forecaster by metric, (groups,)."""
-        scores = {metric: mean_score(metric, one) for metric, one in self.sums[name].items()}
+        scores = {metric: mean_score(metric, sums) for metric, sums in self.sums[name].items()}
         scores["skill"] = metrics.skill(scores["mae"], mean_score("mae", self.sums[NAIVE]["mae"]))
         if "pinball" in scores:
             scores["wql"] = metrics.wql(scores["pinball"], scores["size"])
@@ -101,31 +93,32 @@ class PartScores:
     def __init__(self, data: Prepared, part: str) -> None:
         self._data, self._part = data, part
         self._errors = errors_of_series(data, part)
-        self._whole: list[Scored] = []  # of groups to which every block adds
+        self._whole: list[GroupScores] = []  # of groups to which every block adds
 
     def add(self, forecasts: Forecasts) -> pd.DataFrame | None:
         """Add the forecasts of a block; return the scores of its series, or None if there are not several."""
-        found = self._scored(forecasts)
-        whole = [each for each in found if each.groups.by != "series"]
+        scored = self._score(forecasts)
+        by_series = next((scores for scores in scored if scores.groups.by == "series"), None)
+        whole = [scores for scores in scored if scores is not by_series]
         self._whole = [a + b for a, b in zip(self._whole, whole, strict=True)] if self._whole else whole
-        return next((each.table(self._part) for each in found if each.groups.by == "series"), None)
+        return None if by_series is None else by_series.table(self._part)
 
     def table(self) -> pd.DataFrame:
         """Return the scores of all blocks together, and those by step and by channel."""
-        return pd.concat([each.table(self._part) for each in self._whole], ignore_index=True)
+        return pd.concat([scores.table(self._part) for scores in self._whole], ignore_index=True)
 
-    def _scored(self, forecasts: Forecasts) -> list[Scored]:
+    def _score(self, forecasts: Forecasts) -> list[GroupScores]:
         """Return the sums over the groups of a block."""
         truth, units = forecasts.truth, _of_windows(self._errors, self._data, forecasts)
-        groups = list(groupings(self._data, forecasts))
-        sums: list[dict[str, dict[str, Sums]]] = [{} for _ in groups]
-        for name, made in forecasts.by_name.items():
-            lost = losses(truth, made, *units)
+        scored: list[tuple[Grouping, dict[str, dict[str, Sums]]]]
+        scored = [(grouping, {}) for grouping in groupings(self._data, forecasts)]
+        for name, forecast in forecasts.by_name.items():
+            by_metric = losses(truth, forecast, *units)
             if (quantiles := forecasts.quantiles_of(name)) is not None:
-                lost |= quantile_losses(truth, quantiles, forecasts.levels)
-            for grouping, of_group in zip(groups, sums, strict=True):
-                of_group[name] = {metric: grouping.sum(loss) for metric, loss in lost.items()}
-        return [Scored(*pair) for pair in zip(groups, sums, strict=True)]
+                by_metric |= quantile_losses(truth, quantiles, forecasts.levels)
+            for grouping, sums in scored:
+                sums[name] = {metric: grouping.sum(loss) for metric, loss in by_metric.items()}
+        return [GroupScores(grouping, sums) for grouping, sums in scored]
 
 
 def columns_of(has_quantiles: bool) -> list[str]:
@@ -197,9 +190,9 @@ def past_errors(data: Prepared, part: str, forecasts: Forecasts) -> tuple[Array,
 
 def _of_windows(errors: Array, data: Prepared, forecasts: Forecasts) -> tuple[Array, Array]:
     """Return both naive errors of the series of each value, (windows, horizon, targets)."""
-    found = errors[data.series_of(forecasts.starts)]
-    absolute, squared = (np.broadcast_to(found[:, at, np.newaxis], forecasts.truth.shape) for at in (0, 1))
-    return absolute, squared
+    own = errors[data.series_of(forecasts.starts), :, np.newaxis]
+    shape = forecasts.truth.shape
+    return np.broadcast_to(own[:, 0], shape), np.broadcast_to(own[:, 1], shape)
 
 
 def errors_of_series(data: Prepared, part: str) -> Array:
@@ -212,15 +205,15 @@ def _naive_errors(data: Prepared, part: str) -> Array:
     lengths = ends - firsts
     lags = np.where(lengths > season, season, 1)
     values = data.values[:, : len(data.layout.targets)].astype(np.float64)
-    found = np.zeros((len(lags), 2, values.shape[1]))
+    means = np.zeros((len(lags), 2, values.shape[1]))
     for lag in np.unique(lags[lengths > 1]):
         chosen = (lags == lag) & (lengths > 1)
         errors = np.zeros_like(values)
         errors[lag:] = values[lag:] - values[:-lag]
         ranges, counts = np.column_stack([firsts + lag, ends])[chosen], (lengths - lag)[chosen, np.newaxis]
-        found[chosen, 0] = range_sums(np.abs(errors), ranges) / counts
-        found[chosen, 1] = np.sqrt(range_sums(np.square(errors), ranges) / counts)
-    return found
+        means[chosen, 0] = range_sums(np.abs(errors), ranges) / counts
+        means[chosen, 1] = np.sqrt(range_sums(np.square(errors), ranges) / counts)
+    return means
 
 
 def write_forecasts(data: Prepared, parts: Mapping[str, Iterator[Forecasts]], out: Path) -> pd.DataFrame:

@@ -23,14 +23,17 @@ _MAX_WINDOWS = 10_000  # training windows to compare with
 def score_warnings(data: Prepared, scored: Mapping[str, ByPart], level: float) -> Iterator[str]:
     """Yield sentences on why the scores of the test set may mislead; intervals should have the coverage `level`."""
     starts = data.origins("test")
-    windows, independent = count_of(len(starts), "test windows"), _independent_windows(data, starts)
+    windows = count_of(len(starts), "test windows")
+    independent = _independent_windows(data, starts)
     if (coverage := scored[MODEL]["test"].get("coverage")) is not None:
-        overlap = _overlap(len(starts), independent)
-        covered = f"{level:.0%} prediction intervals cover {coverage:.1%} of the values in {windows}{overlap}"
+        covered = f"{level:.0%} prediction intervals cover {coverage:.1%} of the values in {windows}"
+        if independent < len(starts):
+            covered += f" ({independent:,} do not overlap)" if independent > 1 else " (all overlap)"
         low, high = "the intervals are too narrow", "the intervals are too wide"
         if warning := coverage_warning(covered, coverage, level, independent, low, high):
             yield warning
-    test_error, training_error = scored[NAIVE]["test"]["mae"], _naive_error_in_training(data)
+    test_error = scored[NAIVE]["test"]["mae"]
+    training_error = _naive_error_in_training(data)
     if test_error is not None and test_error < _NEARLY_CONSTANT * training_error:
         nearly = "nearly " if test_error else ""
         yield (
@@ -71,13 +74,6 @@ def _independent_windows(data: Prepared, starts: Origins) -> int:
         if end is None or begin > end:
             count, end = count + 1, own_end
     return count
-
-
-def _overlap(windows: int, independent: int) -> str:
-    """Return how many windows do not overlap, in parentheses; empty if none overlaps with another."""
-    if independent == windows:
-        return ""
-    return f" ({independent:,} do not overlap)" if independent > 1 else " (all overlap)"
 
 
 def _naive_error_in_training(data: Prepared) -> float:

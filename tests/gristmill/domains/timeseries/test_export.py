@@ -201,7 +201,7 @@ def test_a_reloaded_model_that_predicts_something_else_is_refused(
 def test_the_signature_names_every_column_and_quantile() -> None:
     data = assembled(np.random.default_rng(0).normal(size=(30, 4)), inputs=1, known=1, history=5, horizon=3, test=5)
 
-    made = signature(data, any_length=True, past=5, levels=[0.1, 0.9], learned=False, settings=Export())
+    made = signature(data, any_length=True, past=5, levels=[0.1, 0.9], learned=False)
 
     assert made["input"] == {
         "name": "history",

@@ -361,7 +361,7 @@ def test_a_network_of_any_length_has_the_scale_of_what_it_sees() -> None:
     network = keras.Model(window, keras.ops.repeat(window[:, -1:], 2, axis=1))
     local = local_of(seen[:, -8:], 4)
     found = calibrate(RANDOM.normal(size=(30, 2, 1)), np.zeros((30, 2, 1)), local, (0.1, 0.5, 0.9), 4, [False])
-    intervals = replace(found, most=8)
+    intervals = replace(found, max_history=8)
     expected = intervals.around(seen[:, -1:].repeat(2, axis=1), local)
 
     made = with_quantiles(network, intervals)

@@ -9,11 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gristmill.domains.timeseries.champion_replay import ChampionReplay
 from gristmill.domains.timeseries.data import dataset
 from gristmill.domains.timeseries.forecasts import Forecasts
 from gristmill.domains.timeseries.monitoring import live_rows
-from gristmill.domains.timeseries.retraining import RETRAINING
+from gristmill.domains.timeseries.retraining import RETRAINING, ChampionReplay
 from gristmill.domains.timeseries.scores.score_table import losses, past_errors
 from gristmill.domains.timeseries.settings import Ingest, Preprocess
 from gristmill.errors import RequestError

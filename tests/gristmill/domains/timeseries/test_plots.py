@@ -75,7 +75,7 @@ def test_the_error_by_step_stands_beside_the_baselines() -> None:
         ]
     )
 
-    figure = plots.step_figure(table, "mae", "drift")
+    figure = plots.step_figure(table, "drift")
 
     assert {name: drawn.tolist() for name, drawn in lines(figure).items()} == {
         "model": [1, 2, 10],

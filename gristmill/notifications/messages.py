@@ -43,37 +43,35 @@ class Facts:
 
     def streak(self, find: Find) -> list[Record]:
         """Return this run and those before it that share a condition without interruption, newest first."""
-        found = [self.record]
+        records = [self.record]
         for record in self.earlier():
             has_it = find(record)
             if has_it:
-                found.append(record)
+                records.append(record)
             elif has_it is not None:
                 break
-        return found
+        return records
 
     def message(self, kind: str, subject: str, *lines: str, remedy: str, began: Record | None = None) -> Message:
         """Return a message; its condition began with this run, unless `began` is given."""
-        record = self.record
+        record, retraining = self.record, self.record.retraining
+        unusable = [f"{retraining.unusable}."] if retraining and retraining.quarantined else []
         serves = f"Version {self.champion} serves." if self.champion else "No version serves yet."
         details = f"Details: gristmill show {record.pipeline} --run {record.id}"
-        retraining = record.retraining
-        unusable = [f"{retraining.unusable}."] if retraining and retraining.quarantined else []
         body = "\n".join([*lines, *unusable, serves, remedy, details])
         return Message(kind, (began or record).id, f"{record.pipeline}: {subject}", body)
 
 
 def due_messages(facts: Facts, rules: Notify) -> Iterator[Message]:
     """Yield the messages that follow from a run by now; some are due before it ends."""
-    yield from _alarm(
-        facts, "drift", "drift", _drift_alarms, f"Check the data: gristmill schema {facts.record.pipeline}"
-    )
+    check_data = f"Check the data: gristmill schema {facts.record.pipeline}"
+    yield from _alarm(facts, "drift", "drift", _drift_alarms, check_data)
     yield from _alarm(facts, "baseline", "champion worse than a baseline", _baseline_alarms, _OTHER_MODELS)
-    yield from _promoted(facts)
-    yield from _rejected(facts, rules.rejections)
-    yield from _failed(facts)
-    yield from _killed(facts)
-    yield from _silent(facts)
+    yield from _promotion(facts)
+    yield from _rejections(facts, rules.rejections)
+    yield from _failure(facts)
+    yield from _kill(facts)
+    yield from _silence(facts)
 
 
 def _drift_alarms(record: Record) -> list[str] | None:
@@ -97,16 +95,16 @@ def _alarm(
     alarms, champion = alarms_of(facts.record), _champion_of(facts.record)
 
     def has_alarms(record: Record) -> bool | None:
-        found = alarms_of(record)
-        return None if found is None else bool(found) and _champion_of(record) == champion
+        earlier = alarms_of(record)
+        return None if earlier is None else bool(earlier) and _champion_of(record) == champion
 
     if alarms:
-        began = facts.streak(has_alarms)[-1]
         first = f"A retraining of {facts.record.pipeline} compared version {champion} with newer data:"
-        yield facts.message(kind, subject, first, *alarms, remedy=remedy, began=began)
+        yield facts.message(kind, subject, first, *alarms, remedy=remedy, began=facts.streak(has_alarms)[-1])
 
 
-def _promoted(facts: Facts) -> Iterator[Message]:
+def _promotion(facts: Facts) -> Iterator[Message]:
+    """Yield a message if the run promoted a version."""
     if facts.promoted is None:
         return
     pipeline, retraining, champion = facts.record.pipeline, facts.record.retraining, _champion_of(facts.record)
@@ -117,7 +115,7 @@ def _promoted(facts: Facts) -> Iterator[Message]:
     yield facts.message("promoted", f"version {facts.promoted} promoted", first, *why, remedy=remedy)
 
 
-def _rejected(facts: Facts, limit: int) -> Iterator[Message]:
+def _rejections(facts: Facts, limit: int) -> Iterator[Message]:
     """Yield a message if enough retrainings in a row have rejected their challengers to the same champion."""
 
     def was_rejected(record: Record) -> bool | None:
@@ -134,7 +132,7 @@ def _rejected(facts: Facts, limit: int) -> Iterator[Message]:
             yield facts.message("rejected", count, why, remedy=_OTHER_MODELS, began=streak[-1])
 
 
-def _failed(facts: Facts) -> Iterator[Message]:
+def _failure(facts: Facts) -> Iterator[Message]:
     """Yield a message about a failed run; the same error in every run is one condition."""
     record = facts.record
 
@@ -144,15 +142,14 @@ def _failed(facts: Facts) -> Iterator[Message]:
         return (other.outcome, other.error) == (record.outcome, record.error)
 
     if record.outcome == "failed":
-        first = f"The {facts.noun} {record.id} failed after {record.seconds:,.1f} s."
+        lines = f"The {facts.noun} {record.id} failed after {record.seconds:,.1f} s.", f"Error: {record.error}"
         remedy = f"Fix the cause and run again: gristmill {facts.command} {record.pipeline}"
         began = facts.streak(failed_alike)[-1]
-        yield facts.message(
-            "failed", f"{facts.noun} failed", first, f"Error: {record.error}", remedy=remedy, began=began
-        )
+        yield facts.message("failed", f"{facts.noun} failed", *lines, remedy=remedy, began=began)
 
 
-def _killed(facts: Facts) -> Iterator[Message]:
+def _kill(facts: Facts) -> Iterator[Message]:
+    """Yield a message about a run whose process ended without reporting."""
     record = facts.record
     if record.outcome == "interrupted" and record.finished is None:  # a run that is stopped notes its end
         first = f"The process of the {facts.noun} {record.id} ended without reporting: "
@@ -162,7 +159,7 @@ def _killed(facts: Facts) -> Iterator[Message]:
         yield facts.message("killed", f"{facts.noun} killed", first + cause, remedy=remedy)
 
 
-def _silent(facts: Facts) -> Iterator[Message]:
+def _silence(facts: Facts) -> Iterator[Message]:
     """Yield a message if the newest data is older than the pipeline allows."""
 
     def is_silent(record: Record) -> bool | None:
@@ -170,12 +167,9 @@ def _silent(facts: Facts) -> Iterator[Message]:
 
     retraining, name = facts.record.retraining, facts.record.pipeline
     if retraining and retraining.silent_since:
-        since = f"{retraining.silent_since:%Y-%m-%d %H:%M} UTC"
+        newest = f"The newest data of {name} is from {retraining.silent_since:%Y-%m-%d %H:%M} UTC."
         remedy = f"Check its source. When there is new data: gristmill retrain {name}"
-        began = facts.streak(is_silent)[-1]
-        yield facts.message(
-            "silent", "no new data", f"The newest data of {name} is from {since}.", remedy=remedy, began=began
-        )
+        yield facts.message("silent", "no new data", newest, remedy=remedy, began=facts.streak(is_silent)[-1])
 
 
 def _champion_of(record: Record) -> int | None:

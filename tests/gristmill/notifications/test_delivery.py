@@ -13,8 +13,8 @@ import pytest
 from conftest import ROOT
 from gristmill.config.catalogue import Catalogue, load
 from gristmill.errors import StoreError
-from gristmill.retraining import notification_delivery as delivery
-from gristmill.retraining.notification_delivery import deliver, expect_messages, messages_about
+from gristmill.notifications import delivery
+from gristmill.notifications.delivery import deliver, expect_messages, messages_about
 from gristmill.runs.records import Record, Runs
 from helpers.servers import make_prefect_home
 from helpers.support import edit, heard, said, wait_until
@@ -125,7 +125,7 @@ KILLED = """
 import os, sys, time
 from pathlib import Path
 from gristmill.config.catalogue import load
-from gristmill.retraining.notification_delivery import messages_about
+from gristmill.notifications.delivery import messages_about
 from gristmill.runs.records import Runs
 
 catalogue = load(Path(sys.argv[1]))

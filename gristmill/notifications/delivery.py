@@ -13,14 +13,13 @@ import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from itertools import dropwhile
 from pathlib import Path
 
 from gristmill.config.catalogue import Catalogue
 from gristmill.errors import GristmillError
+from gristmill.notifications.messages import Facts, due_messages
 from gristmill.registry.registry import Registry
-from gristmill.retraining.notifications import Facts, due_messages
 from gristmill.runs.records import Record, Runs
 from gristmill.settings.file_tables import Notify
 from gristmill.store.store import Store
@@ -28,7 +27,7 @@ from gristmill.util.files import translate_disk_errors, write_json
 from gristmill.util.watchers import start_watcher
 
 _FOLDER, _SENT = "notifications", "sent.json"
-_WATCHER = "gristmill.retraining.run_watcher"  # program that sends what is due when the run has ended
+_WATCHER = "gristmill.notifications.run_watcher"  # program that sends what is due when the run has ended
 
 logger = logging.getLogger(__name__)
 
@@ -85,9 +84,8 @@ def _send_due(catalogue: Catalogue, notify: Notify) -> None:
         facts = None if file.name == _SENT else _facts(store, file)
         if facts is None:
             continue
-        noted = file.with_name(_SENT)
+        noted, where = file.with_name(_SENT), f"Project {catalogue.root} on host {facts.record.host}"
         sent = _read_sent(noted)
-        where = f"Project {catalogue.root} on host {facts.record.host}"
         for message in due_messages(facts, notify):
             if sent.get(message.kind) != message.began:
                 send = send or open_receiver(notify).send
@@ -115,12 +113,11 @@ def _facts(store: Store, file: Path) -> Facts | None:
     except GristmillError:
         file.unlink()
         return None
-    earlier = partial(_before, runs, record)
+
+    def earlier() -> Iterator[Record]:
+        return dropwhile(lambda other: other.id >= record.id, runs.newest_first(pipeline))
+
     return Facts(record, file.read_text(), earlier, _promoted_by(record, registry), registry.promoted(pipeline))
-
-
-def _before(runs: Runs, record: Record) -> Iterator[Record]:
-    return dropwhile(lambda other: other.id >= record.id, runs.newest_first(record.pipeline))
 
 
 def _promoted_by(record: Record, registry: Registry) -> int | None:
@@ -129,5 +126,5 @@ def _promoted_by(record: Record, registry: Registry) -> int | None:
     if retraining is None or retraining.verdict or record.outcome == "running":
         return retraining.version if retraining else None
     promoted = {promotion.version for promotion in registry.promotions(record.pipeline)}
-    made = (version.number for version in registry.versions(record.pipeline) if version.run == record.id)
-    return next((number for number in made if number in promoted), None)
+    own = (version.number for version in registry.versions(record.pipeline) if version.run == record.id)
+    return next((number for number in own if number in promoted), None)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gristmill.retraining.notifications import Facts, Message, due_messages
+from gristmill.notifications.messages import Facts, Message, due_messages
 from gristmill.runs.records import Record
 from gristmill.runs.retraining_record import BaselineDrift, DataChanges, Drift, Judgement, MeanDrift, Retraining
 from gristmill.settings.file_tables import Notify

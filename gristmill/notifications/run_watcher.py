@@ -20,7 +20,7 @@ def main(pid: int, identity: str, project: str) -> None:
     while is_running(pid, identity):
         time.sleep(_CHECK_INTERVAL)
     from gristmill.config.catalogue import load
-    from gristmill.retraining.notification_delivery import deliver
+    from gristmill.notifications.delivery import deliver
 
     if os.environ.pop(TEMPORARY_API_VARIABLE, None):  # a server that ended with the process
         os.environ.pop("PREFECT_API_URL", None)

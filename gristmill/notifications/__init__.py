@@ -1,0 +1,1 @@
+"""Messages about runs: what is worth a message, and its delivery."""
