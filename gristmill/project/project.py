@@ -291,7 +291,7 @@ class Project(Models):
         return Result(record, self.catalogue.pipeline(record.pipeline).description, self.store)
 
     def _send_messages(self, record: Record, command: str) -> None:
-        from gristmill.retraining.notification_delivery import send_messages
+        from gristmill.notifications.delivery import send_messages
 
         if not self.catalogue.pipeline(record.pipeline).overrides:
             send_messages(self.catalogue, record, command)

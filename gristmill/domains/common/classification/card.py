@@ -66,9 +66,9 @@ def _decision(decision: Decision, classes: Sequence[str], evaluate: Path) -> lis
         sentences.append(f"The label is {classes[1]} if its probability is above {decision.threshold:.4g}.")
     if decision.coverage is not None:
         measured = Scores.read(evaluate).model["test"].get("coverage")
-        found = "" if measured is None or np.isnan(measured) else f"; on the test set, {measured:.1%} did"
+        measured_text = "" if measured is None or np.isnan(measured) else f"; on the test set, {measured:.1%} did"
         sentences.append(
             "All classes whose probability reaches `decision.set_limits` of `signature.json` form a set. "
-            f"{decision.coverage:.0%} of the sets should contain the true class{found}."
+            f"{decision.coverage:.0%} of the sets should contain the true class{measured_text}."
         )
     return sentences
