@@ -366,15 +366,15 @@ def test_source_names_are_the_files_people_know() -> None:
 
 def test_a_module_older_than_the_process_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     from gristmill import scaffold
-    from gristmill.scaffold import forecast_windows as frequency_defaults
+    from gristmill.scaffold import forecast_windows
 
     monkeypatch.setattr("gristmill.util.process_start.STARTED_NS", 2**63)
-    monkeypatch.setattr(scaffold, "frequency_defaults", frequency_defaults)  # restores the module at the end
+    monkeypatch.setattr(scaffold, "forecast_windows", forecast_windows)  # restores the module at the end
     monkeypatch.delitem(sys.modules, "gristmill.scaffold.forecast_windows")
 
     load_closure(["gristmill", "gristmill.scaffold.forecast_windows"])
 
-    assert sys.modules["gristmill.scaffold.forecast_windows"] is not frequency_defaults
+    assert sys.modules["gristmill.scaffold.forecast_windows"] is not forecast_windows
 
 
 def test_a_module_newer_than_the_process_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
