@@ -79,6 +79,11 @@ def pipelines_argument(help: str, metavar: str = "NAME") -> Any:  # noqa: A002 -
     return typer.Argument(help=help, metavar=metavar, autocompletion=pipelines_like)
 
 
+def version_argument(about: str, metavar: str = "VERSION") -> Any:
+    """Return an argument that is the number of a version."""
+    return typer.Argument(help=about, metavar=metavar, parser=number_of)
+
+
 Name = Annotated[str, pipelines_argument("Name of a pipeline in pipelines.toml.")]
 Set = Annotated[
     list[str] | None,

@@ -148,11 +148,8 @@ def show_record(
 ) -> None:
     """Print a run: outcome, versions made from it and their promotions, scores, lineage."""
     error = f" ({record.error})" if record.error else ""
-    console.out().print(
-        console.styled(record.pipeline, "bold").append(
-            f" run {record.id}: {_outcome(record)}, {_seconds(record)} s{error}"
-        )
-    )
+    outcome = f" run {record.id}: {_outcome(record)}, {_seconds(record)} s{error}"
+    console.out().print(console.styled(record.pipeline, "bold").append(outcome))
     if record.overrides:
         console.write(f"with {', '.join(record.overrides)}")
     if versions:
@@ -162,23 +159,22 @@ def show_record(
         show_scores(scores, len(record.untried))
     if retraining := record.retraining:
         since = f"since version {retraining.champion} was trained" if retraining.champion else "there was no champion"
-        console.write_sentence(
-            f"news    {retraining.news}, {since}; {retraining.unjudged:,} not judged before", _INDENT
-        )
+        news = f"{retraining.news}, {since}; {retraining.unjudged:,} not judged before"
+        console.write_sentence(f"news    {news}", _INDENT)
         if retraining.silent_since:
             console.write(f"silent  newest data of {retraining.silent_since:%Y-%m-%d %H:%M} UTC")
         for alarm in retraining.drift.alarms if retraining.drift else []:
             console.write_sentence(f"alarm   {alarm}", _INDENT)
         show_decision(record.pipeline, retraining)
     stages = record.stages.values()
-    columns = {
-        "stage": record.stages,
-        "this run": ["fresh" if stage.cached else "made" for stage in stages],
-        "key": [stage.reference["key"][:12] for stage in stages],
-        "digest": [stage.reference["digest"][:12] for stage in stages],
-        "s": [f"{stage.seconds:.1f}" for stage in stages],
-    }
-    console.print_columns([*columns.items()])
+    columns: list[Column] = [
+        ("stage", record.stages),
+        ("this run", ["fresh" if stage.cached else "made" for stage in stages]),
+        ("key", [stage.reference["key"][:12] for stage in stages]),
+        ("digest", [stage.reference["digest"][:12] for stage in stages]),
+        ("s", [f"{stage.seconds:.1f}" for stage in stages]),
+    ]
+    console.print_columns(columns)
 
 
 def show_decision(pipeline: str, retraining: "Retraining") -> None:

@@ -28,6 +28,7 @@ from starlette.routing import Route
 
 from gristmill.errors import GristmillError
 from gristmill.model_server import answers, openapi, tensorflow_serving
+from gristmill.model_server.answers import Check, PredictRequest
 from gristmill.model_server.champions import Champions, ServedModel
 from gristmill.model_server.request_metrics import RequestMetrics
 from gristmill.model_server.responses import (
@@ -50,7 +51,6 @@ _MAX_REQUESTS = 128  # that wait or are answered; others are refused, since thei
 _HTML_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:"
 )
-Check = answers.Check
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -95,7 +95,7 @@ class ModelServer:
         """Predict rows, a file, a text or a photo as they are."""
         body = await self._body(request)
         kind = request.headers.get("content-type", "")
-        predict_request = answers.PredictRequest(body, request.path_params.get("file", ""), kind, request.query_params)
+        predict_request = PredictRequest(body, request.path_params.get("file", ""), kind, request.query_params)
         as_csv = _prefers_csv(request.headers.get("accept", ""))
 
         def answer(check: Check) -> Response:
@@ -256,9 +256,8 @@ class ModelServer:
         """Refuse requests of other web pages in a browser, also under a name that they let resolve to this machine."""
         host = request.headers.get("host", "").lower()
         if self._hosts and _without_port(host) not in self._hosts:
-            raise Refused(
-                403, f"Host {host!r}: the server answers to {', '.join(sorted(self._hosts))}. Add --allow-host."
-            )
+            known = ", ".join(sorted(self._hosts))
+            raise Refused(403, f"Host {host!r}: the server answers to {known}. Add --allow-host.")
         sender = request.headers.get("origin", "").lower()
         page = sender.partition("://")[2]
         if sender and page != host and _without_port(page) not in self._hosts:

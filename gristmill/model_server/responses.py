@@ -97,11 +97,10 @@ async def unknown_address(request: Request, error: HTTPException) -> Response:
     """Answer a request to an address or with a method that the server does not have."""
     allowed = (error.headers or {}).get("Allow")
     remedy = f"Use {allowed}." if allowed else "See /docs."
-    return as_json(
-        {"error": f"{request.method} {request.url.path}: {error.detail.lower()}. {remedy}"}, None, error.status_code
-    )
+    line = f"{request.method} {request.url.path}: {error.detail.lower()}. {remedy}"
+    return as_json({"error": line}, status=error.status_code)
 
 
 async def internal_error(request: Request, error: Exception) -> Response:
     """Answer a request that met an error of the program, whose traceback is logged."""
-    return as_json({"error": "an internal error; the log of the server has its cause."}, None, 500)
+    return as_json({"error": "an internal error; the log of the server has its cause."}, status=500)

@@ -49,6 +49,7 @@ def serve(
         RequestError: the address cannot be used.
         GristmillError: a model cannot be loaded.
     """
+    # Listen at once.
     metrics = RequestMetrics()
     champions = Champions(models, pipelines, metrics)
     listening = listen(host, port)
@@ -56,6 +57,8 @@ def serve(
     is_local = _name(host) in _LOOPBACK
     hosts = frozenset({*_LOOPBACK, *(name.lower() for name in allowed)} if is_local or allowed else ())
     handlers = ModelServer(champions, metrics, limits, hosts)
+
+    # Load the models meanwhile, in a thread that the server starts.
     failed: list[GristmillError | OSError] = []
 
     def load() -> None:
@@ -75,6 +78,7 @@ def serve(
         yield
         champions.stop()
 
+    # Serve until a signal, or until a model could not be loaded.
     handlers.warnings.install()
     remove_older(Path(gettempdir()).glob(f"{FOLDER_PREFIX}*"), max(_SECONDS_OLD, 2 * limits.seconds))
     config = uvicorn.Config(
@@ -91,6 +95,8 @@ def serve(
         server.run(sockets=[listening])
     except KeyboardInterrupt:  # uvicorn raises the signal that ended it once more
         interrupted = True
+
+    # End with the error, if there is one.
     if failed:
         raise failed[0]
     if champions.missing and not interrupted:

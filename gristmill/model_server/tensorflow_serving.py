@@ -79,6 +79,7 @@ def read_body(body: bytes, signatures: Mapping[str, Any]) -> tuple[str, dict[str
     Raises:
         RequestError: the body is not one of these forms, or a value does not fit its input; the message names it.
     """
+    # Check the fields of the body.
     content = parse_json(body)
     if not isinstance(content, dict):
         raise RequestError(f"the body: expected an object with 'instances' or 'inputs'. Received: {_kind(content)}.")
@@ -95,6 +96,8 @@ def read_body(body: bytes, signatures: Mapping[str, Any]) -> tuple[str, dict[str
             f"the body: expected either 'instances' or 'inputs'. Received: {' and '.join(forms) or 'neither'}."
         )
     (form,) = forms
+
+    # Read the tensors.
     read = _from_instances if form == "instances" else _from_inputs
     try:
         return name, read(content[form], specs_of(signatures[name])), form

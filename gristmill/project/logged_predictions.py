@@ -48,6 +48,7 @@ def log_answer(
     Raises:
         StoreError: it cannot be written, so it must not be answered.
     """
+    # Find the column that identifies the rows.
     column = next((name for name in id_columns(pipeline) if name in answer), None)
     if ingested and pipeline.monitor and pipeline.monitor.id and not column:
         logger.warning(
@@ -56,6 +57,8 @@ def log_answer(
             *(pipeline.name, pipeline.monitor.id),
         )
         return
+
+    # Name the predictions as their truth, and add them to the log.
     ingest = restore_settings(served.domain, served.settings)["ingest"]  # logs of other targets stay apart
     if target := monitored_by(pipeline).monitoring.load().truth_column(ingest):
         answer = answer.rename(columns={PREDICTED: target}).assign(**{ID: as_ids(answer[column]) if column else None})

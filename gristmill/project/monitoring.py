@@ -54,6 +54,7 @@ def _read_truth(pipeline: Pipeline, place: Path, logged: set[str]) -> pd.DataFra
 
     The ids are in a column that logged predictions have too.
     """
+    # Check that the pipeline's truth comes from a file, whose rows can be identified.
     name, source = pipeline.name, pipeline.tables["source"]
     target = monitored_by(pipeline).monitoring.load().truth_column(pipeline.tables["ingest"])
     if target is None:
@@ -70,6 +71,8 @@ def _read_truth(pipeline: Pipeline, place: Path, logged: set[str]) -> pd.DataFra
         raise _nothing_logged(name)
     if not place.is_file():
         raise RequestError(f"--file {place}: no such file. Expected a .csv, .jsonl or .parquet file.")
+
+    # Read the columns of the ids and of the target.
     reads_tables = isinstance(source, Csv | Jsonl | Parquet)
     like = source.model_copy(update={"prepare": None}) if reads_tables else Csv(kind="csv", path="truth.csv")
     reader: Any = reader_of(str(place), like, name)
@@ -124,6 +127,8 @@ def _compare(models: Models, name: str, ingested: Path | None = None) -> Monitor
     logged = log.read()
     if logged.empty:
         return None
+
+    # Collect the artifacts of the model that serves, and the truth that is known by now.
     served, export = models.served(name)
     stages = ("ingest", "preprocess", "evaluate")
     folders = {stage: models.store.open_verified(served.references[stage], by_stat=True).path for stage in stages}
@@ -136,7 +141,10 @@ def _compare(models: Models, name: str, ingested: Path | None = None) -> Monitor
         models.runs.pull(name)
         newest = next(good_runs(name, pipeline.values(), models.runs), served)
         truth = models.store.open_verified(newest.references["ingest"], by_stat=True).path
-    live, scores = monitoring.live_rows(logged, truth, champion, run), Scores.read(folders["evaluate"])
+
+    # Score them.
+    live = monitoring.live_rows(logged, truth, champion, run)
+    scores = Scores.read(folders["evaluate"])
     first = logged[ANSWERED].iloc[0].to_pydatetime()
     metric = live.metric or scores.metric
     tables = score_table(live, metric), served_scores(live, metric, run, model)

@@ -16,7 +16,8 @@ from gristmill.sources.quarantine import QUARANTINED
 def record_of_fresh(catalogue: Catalogue, name: str, steps: list[Step]) -> Record:
     """Return the last record if it has these artifacts and overrides, else a new one (settings were reverted)."""
     references = {step.stage: step.artifact.reference for step in steps if step.artifact}
-    runs, overrides = Runs(catalogue.store), list(catalogue.pipeline(name).overrides)
+    runs = Runs(catalogue.store)
+    overrides = list(catalogue.pipeline(name).overrides)
     for pulled in (False, True):
         if pulled:
             runs.pull(name)  # another machine may have made the artifacts
@@ -42,7 +43,8 @@ def record_of_no_news(catalogue: Catalogue, name: str) -> Record | None:
     if known is None or ingest.artifact is None or ingest.artifact.reference["digest"] != known.ingest["digest"]:
         return None
     check_lost_rows(catalogue, pipeline, known.ingest)
-    silent, number = silent_since(catalogue, pipeline, known.ingest), champion.number if champion else None
+    silent = silent_since(catalogue, pipeline, known.ingest)
+    number = champion.number if champion else None
     aside = ingest.artifact.counts.get(QUARANTINED, 0)
     retraining = Retraining(champion=number, news=known.news, unjudged=0, silent_since=silent, quarantined=aside)
     run = _start(catalogue, name)

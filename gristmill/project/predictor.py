@@ -222,7 +222,9 @@ def reader_of(place: str, source: Settings, pipeline: str, plain: bool = False) 
     A folder is read like the source, unless it has no files like those of the source but plain texts. `plain` says
     whether files can be read as one text each.
     """
-    file, prepare = Path(place).name, source.prepare if isinstance(source, TableFiles) else None
+    # Collect the readers in order of preference: the source itself, then the default one of each suffix.
+    file = Path(place).name
+    prepare = source.prepare if isinstance(source, TableFiles) else None
     readers: list[Files] = [Csv(kind="csv", path=file, prepare=prepare)]
     readers += [Jsonl(kind="jsonl", path=file, prepare=prepare), Parquet(kind="parquet", path=file, prepare=prepare)]
     readers += [Folder(kind="folder", path=file)] if plain else []
@@ -233,6 +235,8 @@ def reader_of(place: str, source: Settings, pipeline: str, plain: bool = False) 
     for reader in readers:
         if place.lower().endswith(reader.suffixes):
             return reader
+
+    # Choose for a place whose name says nothing.
     is_json = place.lower().endswith((".json", ".json.gz")) and not isinstance(source, Jsonl)
     if isinstance(source, Files) and not is_json:
         names = [path.name.lower() for path in Path(place).rglob("*")] if plain and Path(place).is_dir() else []

@@ -121,6 +121,8 @@ class Project(Models):
         common: dict[str, Any] = {"refresh": refresh, "jobs": 1, "budget": budget}
         units = [self._unit(self.catalogue.pipeline(name).domain, name, (), **common) for name in stale]
         ended = dict(zip(stale, self._run_many("pipeline", units, jobs), strict=True))
+
+        # Return the record of each run, or a new one if there was nothing to do.
         results: dict[str, Result | WorkError] = {}
         for name in steps:
             outcome = ended.get(name)
@@ -218,6 +220,8 @@ class Project(Models):
         """
         if (first is None) != (second is None):
             raise RequestError(f"compare {name} {first or second}: expected two runs or none. Name the other run, too.")
+
+        # Choose the two runs.
         if first and second:
             chosen = []
             for run in (first, second):
@@ -227,6 +231,8 @@ class Project(Models):
             self._pull(name)
             later = self.runs.latest(name, "succeeded")
             chosen = [run for run in (self.runs.previous(later) if later else None, later) if run]
+
+        # Check that they can be compared.
         if len(chosen) < 2:
             raise RequestError(
                 f"pipeline {name!r} has no two runs with different models. Run it with another setting: "
@@ -304,9 +310,9 @@ class Project(Models):
         return Unit(flow, {"pipeline": name, "overrides": overrides, **parameters})
 
     def _run_many(self, what: str, units: "list[Unit]", jobs: int | None) -> list[dict[str, Any] | str]:
-        names = dict.fromkeys(unit.parameters["pipeline"] for unit in units)
         if not units:
             return []
+        names = dict.fromkeys(unit.parameters["pipeline"] for unit in units)
         parameters = {"what": what, "units": list(map(asdict, units)), "jobs": jobs}
         ended: list[dict[str, Any] | str] = launch(self.catalogue, names, "run_many", parameters, trains=False)
         return ended

@@ -44,7 +44,8 @@ class Models:
         self.runs.pull(name)
         if run:
             return self.runs.read(name, run)
-        record, newest = self.runs.latest_own(pipeline), self.runs.latest(name, "succeeded")
+        record = self.runs.latest_own(pipeline)
+        newest = self.runs.latest(name, "succeeded")
         overrides = " ".join(f"--set {assignment}" for assignment in newest.assigned) if newest else ""
         overrides = overrides or "no --set"
         if record is None:

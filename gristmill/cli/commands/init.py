@@ -99,6 +99,8 @@ def proposal_lines(proposal: "Proposal", width: int | None) -> Iterator[str]:
 
     for line in (proposal.summary, *proposal.notes):
         yield from wrap_after("", line, width, "  ") if width else [line]
+
+    # Collect keys, values and reasons, and choose the widths of their columns.
     rows = [("domain", toml_value(proposal.domain), proposal.why)] if proposal.why else []
     for table, guesses in proposal.tables.items():
         for guess in guesses:
@@ -109,6 +111,8 @@ def proposal_lines(proposal: "Proposal", width: int | None) -> Iterator[str]:
     value_width = min(value_width, _MAX_VALUE_WIDTH)
     if width:
         value_width = min(value_width, max(_VALUE_WIDTH, width - key_width - 4 - _REASON_WIDTH))
+
+    # Wrap the reasons, and the values that are wider than their column.
     indent = " " * (key_width + value_width + 4)
     for key, value, why in rows:
         before = f"{key:{key_width}}  {value:{value_width}}  "

@@ -43,6 +43,8 @@ def deploy(
     if dry_run + write_only + dockerfile > 1:
         raise RequestError("deploy: use one of --dry-run, --write-only and --dockerfile.")
     catalogue = load()
+
+    # Write files only, if asked to.
     if dockerfile:
         for path in write_dockerfile(catalogue):
             typer.echo(f"wrote {path}")
@@ -51,6 +53,8 @@ def deploy(
     if write_only:
         _write_prefect_file(catalogue, pool)
         return
+
+    # Compare the server with the file.
     with progress_bar.working():
         url = ensure_named_api("deploy")
         logger.info("comparing with %s", url)
@@ -66,6 +70,8 @@ def deploy(
         todo = f"{changes}, not made (--dry-run)" if plan.changes else "nothing to change"
         typer.echo(f"{todo}; up to date: {count_of(plan.unchanged, 'deployments')}")
         return
+
+    # Change the server, and say what it does now.
     logger.info("applying %s", count_of(len(plan.changes), "changes"))
     with progress_bar.working():
         plan.apply()
@@ -78,11 +84,11 @@ def deploy(
 
 
 def _write_prefect_file(catalogue: Catalogue, pool: str | None) -> None:
-    file, content = catalogue.root / deployments.PREFECT_FILE, deployments.prefect_yaml(catalogue, pool)
-    if file.exists() and file.read_text(encoding="utf-8") == content:
-        return
-    write_atomically(file, content)
-    typer.echo(f"wrote {file}")
+    file = catalogue.root / deployments.PREFECT_FILE
+    content = deployments.prefect_yaml(catalogue, pool)
+    if not file.exists() or file.read_text(encoding="utf-8") != content:
+        write_atomically(file, content)
+        typer.echo(f"wrote {file}")
 
 
 def schedule(
@@ -150,13 +156,15 @@ def _line(pipeline: Pipeline) -> str:
 
 def _scheduled(catalogue: Catalogue, names: list[str] | None) -> list[Pipeline]:
     """Return the named pipelines, which must have a schedule, or all that have one."""
-    candidates = [catalogue.pipeline(name) for name in names or catalogue.pipelines]
-    scheduled = [pipeline for pipeline in candidates if _is_scheduled(pipeline)]
-    if names and len(scheduled) < len(candidates):
-        missing = next(pipeline.name for pipeline in candidates if pipeline not in scheduled)
-        raise RequestError(
-            f"[pipelines.{missing}.schedule] has no schedule. Set cron, interval or rrule, or on_event = true."
-        )
+    scheduled = []
+    for pipeline in [catalogue.pipeline(name) for name in names or catalogue.pipelines]:
+        if _is_scheduled(pipeline):
+            scheduled.append(pipeline)
+        elif names:
+            raise RequestError(
+                f"[pipelines.{pipeline.name}.schedule] has no schedule. "
+                "Set cron, interval or rrule, or on_event = true."
+            )
     if not scheduled:
         raise RequestError(
             "no pipeline has a schedule. Add a table [pipelines.NAME.schedule] with cron, interval or rrule."

@@ -40,6 +40,7 @@ def run(
     project = open_project(overrides={name: set_ or [] for name in names})
     from gristmill.runs.plan import is_fresh  # the project has loaded it
 
+    # Run the pipelines, in parallel or one after the other, and print each result.
     results, errors = [], []
     if len(names) > 1 and project.runs_in_parallel(jobs):
         steps = {name: _plan(project, name, refresh, as_json, budget) for name in names}
@@ -60,6 +61,8 @@ def run(
                 results.append(project.run(name, refresh, plan, jobs, budget))
             if not as_json and not is_fresh(plan):
                 _show(results[-1])
+
+    # Print all results as JSON, and the errors of parallel runs.
     if as_json:
         documents = [result.record.model_dump(mode="json") | {"scores": result.evaluation} for result in results]
         output.show_json(documents[0] if len(names) == 1 else documents)

@@ -51,6 +51,8 @@ def show(
     """Show the scores and the lineage of a run, and the version and bundle created from it."""
     if run and version:
         raise RequestError(f"--run {run}: cannot be combined with --version {version}. Use one of them.")
+
+    # Read the run and the versions that were made from it.
     with progress_bar.working("run", "reading"):
         project = open_project()
         result = project.result(name, project.version(name, version).run if version else run)
@@ -62,6 +64,8 @@ def show(
         scores = result.typed_scores if result.is_scored else None
     if scores is None and "evaluate" in record.references:
         console.say(f"the scores of run {record.id} were removed by gristmill gc")
+
+    # Print them.
     if as_json:
         document: dict[str, Any] = {"run": record.model_dump(mode="json"), "logs": logs}
         document |= {"scores": result.evaluation if scores else None, "versions": versions, "bundle": bundle}

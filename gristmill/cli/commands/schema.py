@@ -20,6 +20,7 @@ def schema(
     """
     from gristmill.config.schema_files import schema_file
 
+    # Print the schema that there is.
     catalogue = open_project().catalogue
     pipeline = catalogue.pipeline(name)
     file = catalogue.root / schema_file(name)
@@ -29,6 +30,8 @@ def schema(
         if not file.exists():
             raise RequestError(f"{file}: does not exist. Have one proposed: gristmill schema {name} --write.")
         typer.echo(file.read_text(encoding="utf-8"))
+
+    # Check the data against it, or propose one.
     from gristmill.data_schema.today import as_toml, ingested_today, propose
 
     with progress_bar.working("data", "reading"), ingested_today(catalogue, pipeline) as (folder, sizes):

@@ -44,7 +44,8 @@ def gc(dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what 
     with progress_bar.working():
         progress.report_work("gc")
         project = open_project()
-        garbage, kept = project.collect(dry_run), data_of_versions(project.store)
+        garbage = project.collect(dry_run)
+        kept = data_of_versions(project.store)
     for item in garbage:
         typer.echo(f"{item.bytes / 1024:>10,.0f} KiB  {item.path}  ({item.reason})")
     freed = sum(item.bytes for item in garbage) / 2**20

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gristmill.cli import console, output, progress_bar
-from gristmill.cli.options import AsOf, Json, Name, RunId, Set, number_of, open_project
+from gristmill.cli.options import AsOf, Json, Name, RunId, Set, open_project, version_argument
 from gristmill.errors import RequestError
 
 if TYPE_CHECKING:
@@ -65,7 +65,8 @@ def models(name: Name, as_json: Json = False) -> None:
     with progress_bar.working("bundles", "reading"):
         project = open_project()
         versions, promotions = project.models(name)
-        champion, damaged = project.champion(name), project.damaged(name)
+        champion = project.champion(name)
+        damaged = project.damaged(name)
     if as_json:
         listed = [version.model_dump(mode="json") | {"bundle": project.folder_of(version)} for version in versions]
         moves = [promotion.model_dump(mode="json") for promotion in promotions]
@@ -84,10 +85,8 @@ def promote(
     name: Name,
     version: Annotated[
         int | None,
-        typer.Argument(
-            metavar="VERSION",
-            parser=number_of,
-            help="Number of a version. The default is a new version of a run's model or, with --hold, the champion.",
+        version_argument(
+            "Number of a version. The default is a new version of a run's model or, with --hold, the champion."
         ),
     ] = None,
     run: RunId = None,
@@ -117,10 +116,8 @@ def rollback(name: Name) -> None:
 
 def diff(
     name: Name,
-    version: Annotated[
-        int, typer.Argument(metavar="VERSION", parser=number_of, help="The version with the earlier data.")
-    ],
-    later: Annotated[int, typer.Argument(metavar="LATER", parser=number_of, help="The version with the later data.")],
+    version: Annotated[int, version_argument("The version with the earlier data.")],
+    later: Annotated[int, version_argument("The version with the later data.", "LATER")],
     as_json: Json = False,
 ) -> None:
     """Show which rows were added, changed or lost between the data of two versions."""
@@ -161,7 +158,8 @@ def _show_rows(rows: "pd.DataFrame") -> None:
     for change, row in shown.iterrows():
         parts = []
         for name in compared:
-            now, before = _text(row[name]), _text(row[f"{name}{ending}"])
+            now = _text(row[name])
+            before = _text(row[f"{name}{ending}"])
             if change != CHANGED:
                 parts.append(f"{name} {before if change == LOST else now}")
             elif before != now:
