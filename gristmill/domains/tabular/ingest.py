@@ -77,9 +77,8 @@ def _ingest(
             part_of_cell(cell, rows.where(at), str(ingest.part))
     # 3. Write the rows with a target, and what they contain.
     table = cells[list(dict.fromkeys([*inputs, ingest.target, *cells]))][known]
-    counts = {"rows": len(table)} | source.counts
-    if not known.all():
-        counts = {"rows": len(table), "without_target": int((~known).sum())} | source.counts
+    without = int((~known).sum())
+    counts = {"rows": len(table)} | ({"without_target": without} if without else {}) | source.counts
     if classes:
         counts["classes"] = len(classes)
     write_table(out / "table.parquet", table)
