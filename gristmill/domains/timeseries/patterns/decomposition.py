@@ -148,6 +148,7 @@ def _p_values(values: Values, seasonal: Values, season: int | None) -> dict[str,
 
 def sentences(summary: Mapping[str, float | int | None]) -> list[str]:
     """Return the sentences that describe the `summary` of patterns."""
+    # The strengths of trend and season, and the autocorrelation.
     trend, season = summary["strength_of_trend"] or 0.0, summary["strength_of_season"]
     of_season = "no season was found"
     if season is not None:
@@ -158,6 +159,8 @@ def sentences(summary: Mapping[str, float | int | None]) -> list[str]:
         lines.append(
             f"The autocorrelation at lag 1 is {correlation:.2f}; of white noise it would be within ±{bound:.2f}."
         )
+
+    # The results of the tests.
     unit_root, stationary, noise = summary["unit_root"], summary["stationary"], summary["steps_are_noise"]
     if unit_root is not None and stationary is not None:
         level = {
