@@ -314,6 +314,13 @@ def test_what_make_schema_generates_is_current(page: str) -> None:
     assert done.stdout == text_of(page), f"docs/{page} is not current: `make schema` makes it anew"
 
 
+def test_the_modules_that_the_design_names_exist() -> None:
+    named = set(re.findall(r"`((?:\w+/)*\w+\.py)`", text_of("explanation/design.md")))
+    packages = (ROOT / "gristmill", ROOT / "gristmill/domains/timeseries")
+    assert len(named) > 20
+    assert not [name for name in named if not any((package / name).is_file() for package in packages)]
+
+
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_the_table_of_presets_names_the_kinds_that_each_of_them_tries(domain: str) -> None:
     page = text_of("how-to/choose-a-model.md")
