@@ -16,7 +16,7 @@ from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, cast
 
 from gristmill.errors import DataError, short_repr
-from gristmill.sources.packed import max_unpacked_bytes, open_unpacked
+from gristmill.sources.file_content import max_unpacked_bytes, open_unpacked
 
 if TYPE_CHECKING:
     from tarfile import TarFile
@@ -82,7 +82,15 @@ def open_archive(path: Path, suffixes: tuple[str, ...]) -> Iterator[dict[str, Re
     with ExitStack() as stack:
         with readable(path):
             members = stack.enter_context(_open_zip(path) if suffix_of(path) == ".zip" else _open_tar(path))
-        chosen = _choose_members(path, members, suffixes)
+        # Any unsafe name rejects the whole archive, also one of a file that does not count.
+        by_name: dict[str, Member] = {}
+        for member in members:
+            name = _check_name(path, member.name)
+            if name in by_name:
+                raise _member_error(path, name, "in the archive twice. Pack it again.")
+            by_name[name] = member
+        visible = {name: member for name, member in by_name.items() if not name.startswith(".") and "/." not in name}
+        chosen = {name: member for name, member in visible.items() if name.lower().endswith(suffixes)}
         for name, member in chosen.items():
             if member.size > MAX_MEMBER_BYTES:
                 problem = f"{member.size:,} bytes, more than the limit of {MAX_MEMBER_BYTES:,}."
@@ -238,18 +246,6 @@ class _TarReader(io.BufferedReader):
         if size is None or not 0 <= size <= self.max_read:
             raise tarfile.ReadError(f"a header asks for {size} bytes")
         return super().read(size)
-
-
-def _choose_members(path: Path, members: Iterable[Member], suffixes: tuple[str, ...]) -> dict[str, Member]:
-    """Return the members that count by their plain names; reject an archive with any unsafe name."""
-    by_name: dict[str, Member] = {}
-    for member in members:
-        name = _check_name(path, member.name)
-        if name in by_name:
-            raise _member_error(path, name, "in the archive twice. Pack it again.")
-        by_name[name] = member
-    visible = {name: member for name, member in by_name.items() if not name.startswith(".") and "/." not in name}
-    return {name: member for name, member in visible.items() if name.lower().endswith(suffixes)}
 
 
 def _check_name(path: Path, name: str) -> str:
