@@ -9,9 +9,7 @@ from gristmill.domains.text.ingest import ingest
 from gristmill.domains.text.settings import Ingest
 from gristmill.errors import DataError
 from gristmill.scaffold import generation
-from gristmill.scaffold.column import SampledColumn
 from gristmill.scaffold.data import Data
-from gristmill.scaffold.encodings import encoding_guesses, encoding_of
 from gristmill.scaffold.proposal import NO_OPTIONS, ForecastOptions, Guess, Proposal, values_of
 from gristmill.scaffold.shared_guesses import (
     TEST_SHARE,
@@ -22,10 +20,11 @@ from gristmill.scaffold.shared_guesses import (
     spelling_notes,
     why_no_classes,
 )
-from gristmill.scaffold.table import SampledTable, read_table
+from gristmill.scaffold.table import SampledColumn, SampledTable, read_table
 from gristmill.scaffold.target_column import check_no_target, choose_class_column
+from gristmill.scaffold.text_format import encoding_guesses, encoding_of
 from gristmill.sources import archives
-from gristmill.sources.packed import read_bytes
+from gristmill.sources.file_content import read_bytes
 from gristmill.sources.rows import TableSource
 from gristmill.sources.texts.folder import TEXTS, Folder
 from gristmill.util.table_io import read_document
