@@ -25,7 +25,6 @@ from gristmill.sources.tables.csv import Csv
 from gristmill.sources.tables.jsonl import Jsonl, check_lines
 from gristmill.sources.tables.parquet import Parquet, complete_parquet
 
-Parse = Callable[["pd.Series[Any]"], "pd.Series[float]"]
 TableFiles = Csv | Jsonl | Parquet
 
 _ROW_NUMBER_WORDS = {"id", "identifier", "index", "key", "no", "nr", "number", "obs", "row", "rownames", "unnamed"}
@@ -46,7 +45,7 @@ class SampledColumn:
     cells: "pd.Series[Any]"
     numbers: "pd.Series[float] | None"  # None if a cell is not a number
     unmarked: "pd.Series[Any]"  # the cells without marks such as NA, which the source can treat as missing
-    parse: Parse = parse_numbers  # how the source reads numbers
+    parse: Callable[["pd.Series[Any]"], "pd.Series[float]"] = parse_numbers  # how the source reads numbers
 
     @cached_property
     def empty(self) -> int:
@@ -219,15 +218,20 @@ class SampledTable:
 @lru_cache(maxsize=1)
 def read_table(data: Data) -> SampledTable:
     """Read all columns of a table of any kind, once for each `Data`; raise `DataError` naming what cannot be read."""
-    # All files must be of one kind.
+    # All files must be of one kind; those with an unknown ending count as CSV.
     files = data.files(tuple(suffix for kind in _KINDS.values() for suffix in kind.suffixes))
-    kinds = sorted({_kind(path) for path in files})
+    kinds = set[str]()
+    for path in files:
+        name = path.name.lower()
+        is_json = name.endswith((".json", ".json.gz", *Jsonl.suffixes))
+        kinds.add("jsonl" if is_json else "parquet" if name.endswith(Parquet.suffixes) else "csv")
     if len(kinds) > 1:
         raise DataError(
-            f"{data.place}: files of several kinds, {' and '.join(kinds)}. Name one, or a pattern: '*.csv'."
+            f"{data.place}: files of several kinds, {' and '.join(sorted(kinds))}. Name one, or a pattern: '*.csv'."
         )
-    check_table(files[0], kinds[0])
-    guesses = data.source_guesses(kinds[0]) + (dialect_guesses(files[0]) if kinds == ["csv"] else [])
+    kind = kinds.pop()
+    check_table(files[0], kind)
+    guesses = data.source_guesses(kind) + (dialect_guesses(files[0]) if kind == "csv" else [])
     source = _source(guesses)
     # In a CSV file, all cells are text. Other files have typed values, and the first one names the columns.
     if isinstance(source, Csv):
@@ -251,14 +255,6 @@ def read_table(data: Data) -> SampledTable:
             names = list(pq.read_schema(files[0]).names)
     rows, columns, unreadable = _typed_columns(source, files, names)
     return SampledTable(source, guesses, files, rows, columns, unreadable=unreadable)
-
-
-def _kind(path: Path) -> str:
-    """Return the kind of a file by its name; a file with an unknown ending counts as CSV."""
-    name = path.name.lower()
-    if name.endswith((".json", ".json.gz", *Jsonl.suffixes)):
-        return "jsonl"
-    return "parquet" if name.endswith(Parquet.suffixes) else "csv"
 
 
 def _source(guesses: list[Guess]) -> TableFiles:

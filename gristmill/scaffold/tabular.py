@@ -273,8 +273,16 @@ def time_column(dates: Sequence[SampledColumn], classes: SampledColumn | None) -
 
 def group_column(table: SampledTable, target: str) -> SampledColumn | None:
     """Return the column that names the customer, patient or the like of several rows, if there is one."""
-    others = (column for column in table.columns.values() if column.name != target)
-    return next(filter(_names_groups, others), None)
+    for column in table.columns.values():
+        is_named = not _GROUP_WORDS.isdisjoint(column.words) and column.words <= _GROUP_WORDS | _FILLER_WORDS
+        is_whole = column.numbers is None or (column.numbers.dropna() % 1 == 0).all()
+        if column.name == target or not is_named or not is_whole:
+            continue
+        # Most rows share its value with a few others.
+        counts, rows = column.cells.value_counts(), len(column.cells)
+        if counts[counts > 1].sum() >= 0.5 * rows and len(counts) >= 10 and counts.iloc[0] <= 0.2 * rows:
+            return column
+    return None
 
 
 def split_guesses(
@@ -316,13 +324,3 @@ def _parts(column: SampledColumn) -> set[str]:
 
 def _times(column: SampledColumn) -> "pd.Series[pd.Timestamp]":
     return pd.to_datetime(as_text(column.cells), format="ISO8601", utc=True)
-
-
-def _names_groups(column: SampledColumn) -> bool:
-    """Return whether a column is named like a person or group, and most rows share its value with a few others."""
-    if _GROUP_WORDS.isdisjoint(column.words) or not column.words <= _GROUP_WORDS | _FILLER_WORDS:
-        return False
-    if column.numbers is not None and not (column.numbers.dropna() % 1 == 0).all():
-        return False
-    counts, rows = column.cells.value_counts(), len(column.cells)
-    return bool(counts[counts > 1].sum() >= 0.5 * rows and len(counts) >= 10 and counts.iloc[0] <= 0.2 * rows)
