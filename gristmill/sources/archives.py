@@ -13,13 +13,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from tempfile import TemporaryFile
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, cast
 
 from gristmill.errors import DataError, short_repr
 from gristmill.sources.file_content import max_unpacked_bytes, open_unpacked
-
-if TYPE_CHECKING:
-    from tarfile import TarFile
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 MAX_MEMBER_BYTES = 256 << 20
@@ -198,27 +195,23 @@ def _open_tar(path: Path) -> Iterator[list[Member]]:
     with _tar_stream(path) as stream:
         reader = _TarReader(stream)
         with tarfile.open(fileobj=reader, mode="r:") as archive:
-            _check_tar_headers(path, archive)
+            # Read the headers one by one, so that too many or too long ones do not fill the memory.
+            limit = max_members(path.stat().st_size)
+            for count, info in enumerate(archive, 1):
+                if not info.isdir() and (not info.isreg() or info.issparse()):
+                    raise _member_error(path, info.name, _SPECIAL_FILE)
+                if count > limit:
+                    raise _too_many_members_error(path, limit)
+                if len(info.name) > _MAX_NAME_LENGTH:
+                    problem = f"a name of more than {_MAX_NAME_LENGTH:,} characters. Rename it, and pack it again."
+                    raise _member_error(path, info.name, problem)
+                info.pax_headers, archive.pax_headers = {}, {}  # frees memory; nothing reads them
             stream.seek(archive.offset)
             if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):  # tarfile treats a damaged header as the end
                 raise tarfile.ReadError(f"neither a header nor the end at byte {archive.offset}")
             reader.max_read = MAX_MEMBER_BYTES
             files = [info for info in archive.getmembers() if info.isreg()]
             yield [Member(info.name, info.size, partial(archive.extractfile, info)) for info in files]
-
-
-def _check_tar_headers(path: Path, archive: "TarFile") -> None:
-    """Read the headers one by one, so that too many or too long ones do not fill the memory."""
-    limit = max_members(path.stat().st_size)
-    for count, info in enumerate(archive, 1):
-        if not info.isdir() and (not info.isreg() or info.issparse()):
-            raise _member_error(path, info.name, _SPECIAL_FILE)
-        if count > limit:
-            raise _too_many_members_error(path, limit)
-        if len(info.name) > _MAX_NAME_LENGTH:
-            problem = f"a name of more than {_MAX_NAME_LENGTH:,} characters. Rename it, and pack it again."
-            raise _member_error(path, info.name, problem)
-        info.pax_headers, archive.pax_headers = {}, {}  # frees memory; nothing reads them
 
 
 @contextmanager
