@@ -10,7 +10,7 @@ import pytest
 from conftest import ROOT
 from gristmill.domains.text.settings import Ingest as Texts
 from gristmill.domains.vision.settings import Ingest as Photos
-from gristmill.sources import archives, packed
+from gristmill.sources import archives, file_content
 from gristmill.sources.images import arrays
 from gristmill.sources.tables import csv
 from gristmill.store import downloads
@@ -19,14 +19,15 @@ from helpers.support import Command
 pytest_plugins = ["helpers.end_to_end"]
 
 GIB, MIB = 1 << 30, 1 << 20
+RATIO = file_content.MAX_RATIO
 LIMITS = [
     f"ends after {downloads._TIMEOUT:.0f} seconds without a byte, after {downloads._MAX_SECONDS / 3600:.0f} hours, or "
     f"after {downloads._MAX_BYTES // GIB} GiB",
     f"follows at most {downloads._MAX_REDIRECTS} redirects",
     f"`ingest.max_pixels`, {Photos.model_fields['max_pixels'].default // 10**6} million",
     f"members of more than {archives.MAX_MEMBER_BYTES // MIB} MiB",
-    f"more than {archives.ALWAYS_ALLOWED // GIB} GiB unpacked and more than {packed.MAX_RATIO} times its size",
-    f"more than {packed.ALWAYS_ALLOWED // MIB} MiB unpacked and more than {packed.MAX_RATIO} times its size",
+    f"more than {archives.ALWAYS_ALLOWED // GIB} GiB unpacked and more than {RATIO} times its size",
+    f"more than {file_content.ALWAYS_ALLOWED // MIB} MiB unpacked and more than {RATIO} times its size",
     f"pickled; more than {arrays.MAX_ARRAY_BYTES // GIB} GiB",
     f"more than {csv.MAX_CELL_LENGTH:,} characters",
     f"`ingest.max_characters`, {Texts.model_fields['max_characters'].default // 10**6} million",

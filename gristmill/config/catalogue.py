@@ -21,12 +21,11 @@ from gristmill.config.schema_files import check_columns, orphan_schemas, read_sc
 from gristmill.config.tables import is_table, read_table
 from gristmill.errors import RequestError
 from gristmill.settings.base import Settings, check_store_location, columns
-from gristmill.settings.deploy import Deploy, JobVariables
 from gristmill.settings.domain import Monitored
-from gristmill.settings.file_tables import SEQUENTIAL, Defaults, Notify, Runner
+from gristmill.settings.file_tables import SEQUENTIAL, Defaults, Deploy, JobVariables, Notify, Runner
 from gristmill.settings.messages import Problem, meant_names, unknown_name, unknown_pipeline
 from gristmill.settings.schedule import Freshness, Gate, Monitor, Schedule
-from gristmill.settings.sweep import Sweep
+from gristmill.settings.selection import Sweep
 from gristmill.settings.validation import validate_table
 from gristmill.store.code_closure import PackageCode
 from gristmill.store.store import PIPELINE_PATTERN, Store

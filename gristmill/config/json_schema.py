@@ -19,8 +19,7 @@ from gristmill.settings.base import Settings
 from gristmill.settings.custom_code import CustomCode
 from gristmill.settings.kinds import Kinds, kinds, settings_of
 from gristmill.settings.schedule import Monitor
-from gristmill.settings.selection import Auto
-from gristmill.settings.sweep import Sweep
+from gristmill.settings.selection import Auto, Sweep
 
 _COMMENTED_FIELD = re.compile(r"^    (\w+): (?:.*\n     .*|\n    \))*?.*?  # (.+)$", re.MULTILINE)
 _OWN = {

@@ -16,8 +16,6 @@ import pandas as pd
 from gristmill.settings.number_text import format_number
 from gristmill.util.toml import toml_key
 
-_MAX_EXACT_INTEGER = 2**53  # larger floats skip whole numbers
-
 
 @dataclass(frozen=True)
 class SchemaRule:
@@ -81,4 +79,5 @@ def _rounded(bound: float, room: float, direction: str) -> int | float:
     """Round a bound outward to two digits of its room."""
     digit = Decimal(1).scaleb(math.floor(math.log10(room)) - 1)
     rounded = float((Decimal(bound) / digit).to_integral_value(direction) * digit)
-    return int(rounded) if rounded.is_integer() and abs(rounded) < _MAX_EXACT_INTEGER else rounded
+    # Floats from 2**53 on skip whole numbers.
+    return int(rounded) if rounded.is_integer() and abs(rounded) < 2**53 else rounded

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gristmill.config.catalogue import Catalogue, Pipeline
 from gristmill.config.domains import domain_of
@@ -59,15 +59,12 @@ def as_toml(name: str, counts: str, proposal: "SchemaProposal") -> str:
         if table:
             note = "  # minimum number of examples; classes that are not listed are rejected"
             lines.append(f"[{table}]{note if table == 'classes' else ''}")
-        texts = [f"{toml_key(rule.key)} = {_value(rule.value)}" for rule in rules]
+        texts = []
+        for rule in rules:
+            value = toml_value(rule.value)
+            if isinstance(rule.value, list) and len(value) > 100:  # a line for each item
+                value = "\n".join(["[", *(f"    {toml_value(item)}," for item in rule.value), "]"])
+            texts.append(f"{toml_key(rule.key)} = {value}")
         width = max((len(text) for text in texts if "\n" not in text), default=0)
         lines += [*(f"{text:{width}}  # {rule.why}" for text, rule in zip(texts, rules, strict=True)), ""]
     return "\n".join(lines)
-
-
-def _value(value: Any) -> str:
-    """Return a value as TOML, a long array with a line for each item."""
-    text = toml_value(value)
-    if not isinstance(value, list) or len(text) <= 100:
-        return text
-    return "\n".join(["[", *(f"    {toml_value(item)}," for item in value), "]"])

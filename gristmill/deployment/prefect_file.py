@@ -10,7 +10,7 @@ from typing import Any
 
 from gristmill.config.catalogue import Catalogue, Pipeline
 from gristmill.errors import RequestError
-from gristmill.settings.deploy import Deploy
+from gristmill.settings.file_tables import Deploy
 from gristmill.settings.schedule import Schedule, parse_duration
 from gristmill.util.telemetry import NO_CLIENT_REPORTS
 

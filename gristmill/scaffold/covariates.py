@@ -16,8 +16,8 @@ import pandas as pd
 
 from gristmill.domains.timeseries.data.known_features import features
 from gristmill.domains.timeseries.settings import Preprocess
-from gristmill.scaffold.column import words_of
 from gristmill.scaffold.proposal import Guess
+from gristmill.scaffold.table import words_of
 
 _KNOWN_WORDS = {"holiday", "holidays", "workday", "workingday", "planned", "scheduled"}  # in the names of columns
 _MIN_GAIN = 0.02  # share of the error that a choice must save

@@ -82,7 +82,12 @@ def data_at(place: str, project: Path, downloads: Path | None = None) -> Data:
     if "://" in place:
         return Data(place, root)
     paths = [_absolute(Path(folder, place)) for folder in (Path(), *search_folders())]
-    path = next(filter(_exists, paths), paths[0])
+    existing = (
+        path
+        for path in paths
+        if path.exists() or any(glob.iglob(str(path), recursive=True))  # noqa: PTH207  # Path.glob finds hidden files
+    )
+    path = next(existing, paths[0])
     if path.is_dir() and root.is_relative_to(path):
         raise RequestError(
             f"--data {place}: contains the project {project}, and so everything that its runs write. Name a folder "
@@ -104,7 +109,3 @@ def naming_url(data: Data) -> Iterator[None]:
 
 def _absolute(path: Path) -> Path:
     return Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 - no link followed
-
-
-def _exists(path: Path) -> bool:
-    return path.exists() or any(glob.iglob(str(path), recursive=True))  # noqa: PTH207  # Path.glob finds hidden files

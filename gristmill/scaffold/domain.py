@@ -7,15 +7,13 @@ from typing import Any
 
 from gristmill.config.domains import domain_of
 from gristmill.errors import DataError, RequestError, count_of
-from gristmill.scaffold.column import words_of
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.proposal import ForecastOptions, Proposal
-from gristmill.scaffold.series_column import NoSeries, choose_series
 from gristmill.scaffold.shared_guesses import why_no_classes
-from gristmill.scaffold.table import SampledTable, read_table
+from gristmill.scaffold.table import SampledTable, read_table, words_of
 from gristmill.scaffold.target_column import choose_class_column
 from gristmill.scaffold.text import longest_texts, mean_lengths
-from gristmill.scaffold.time_columns import NoTimes, find_times, gap_ratio, is_named_like_time
+from gristmill.scaffold.time_columns import NoSeries, NoTimes, choose_series, find_times, gap_ratio, is_named_like_time
 from gristmill.scaffold.vision import names_photos
 from gristmill.sources import archives
 from gristmill.sources.documents.files import TextFiles

@@ -3,7 +3,6 @@
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from gristmill.config.candidates import preset
 from gristmill.config.tables import AUTO
@@ -24,7 +23,10 @@ def auto_guesses(domain: str, examples: int | None = None, **tables: Settings) -
     """
     few = examples is not None and examples < MIN_EXAMPLES_WITHOUT_FOLDS
     presets = {name: preset(domain, name, tables) for name in ("quick", "good", "best")}
-    kinds = {name: _kinds(points, few) for name, points in presets.items()}
+    kinds = {}
+    for name, points in presets.items():  # without candidates that refuse few examples if there are few
+        suitable = (point for point in points if not few or point.get("train", {}).get("few_examples") != "refuse")
+        kinds[name] = list(dict.fromkeys(point["model"]["kind"] for point in suitable))
     before = {"good": "quick", "best": "good"}
     added = {name: [kind for kind in kinds[name] if kind not in kinds[smaller]] for name, smaller in before.items()}
     more = [f'"{name}": the same' for name, smaller in before.items() if presets[name] == presets[smaller]]
@@ -36,12 +38,6 @@ def auto_guesses(domain: str, examples: int | None = None, **tables: Settings) -
         Guess("kind", AUTO, "trains several models and exports the best one or a weighted average"),
         Guess("preset", "quick", "; ".join([", ".join(kinds["quick"]), *more])),
     ]
-
-
-def _kinds(points: Iterable[Mapping[str, Mapping[str, Any]]], few: bool) -> list[str]:
-    """Return the kinds of a preset's candidates, without those that refuse few examples if there are few."""
-    suitable = (point for point in points if not few or point.get("train", {}).get("few_examples") != "refuse")
-    return list(dict.fromkeys(point["model"]["kind"] for point in suitable))
 
 
 def part_guesses(named: Collection[str | None]) -> list[Guess]:
@@ -79,9 +75,15 @@ def folder_guesses(data: Data, files: Iterable[Path], nested: bool = False) -> l
     If `nested`, folders of classes may have subfolders, such as one for each person.
     """
     guesses, folders = data.source_guesses("folder", "a folder for each class"), {path.parent for path in files}
-    if nested and (repeated := _repeated_folder(folders)):
-        name, above = repeated
-        why = f"{name!r} is in {above[0]!r} and {above[1]!r}, so these are the classes; a column for {name!r}"
+    # A folder that is in several others is below the classes, unless these others outnumber such folders.
+    above = defaultdict(set)
+    for folder in folders if nested else ():
+        if not _is_part(folder.parent.name):
+            above[folder.name].add(folder.parent.name)
+    name = max(sorted(above), key=lambda name: len(above[name]), default="")
+    if name and len(above[name]) >= 2 and len(set().union(*above.values())) <= len(above):
+        first, second, *_ = sorted(above[name])
+        why = f"{name!r} is in {first!r} and {second!r}, so these are the classes; a column for {name!r}"
         guesses.append(Guess("subfolders", "subfolder", why))
         folders = {folder.parent for folder in folders}
     names = {folder.parent.name for folder in folders}
@@ -107,18 +109,6 @@ def why_no_classes(files: Iterable[Path]) -> str:
         if has_parts and not _is_part(folder.parent.name):
             return f"{str(folder)!r}, with {count:,}, is not in a part like the others"
     return ""
-
-
-def _repeated_folder(folders: Iterable[Path]) -> tuple[str, list[str]] | None:
-    """Return a folder in several others, and their names; None if these others outnumber such folders, the classes."""
-    above: dict[str, set[str]] = {}
-    for folder in folders:
-        if not _is_part(folder.parent.name):
-            above.setdefault(folder.name, set()).add(folder.parent.name)
-    name = max(sorted(above), key=lambda name: len(above[name]), default="")
-    if not name or len(above[name]) < 2 or len(set().union(*above.values())) > len(above):
-        return None
-    return name, sorted(above[name])
 
 
 def _is_part(name: str) -> bool:

@@ -13,13 +13,13 @@ from gristmill.domains.tabular.ingest import ingest
 from gristmill.domains.tabular.preprocess import MAX_ENCODED_NAMES, preprocess, why_unresolved
 from gristmill.domains.tabular.settings import ANSWER_COLUMNS, Ingest, Preprocess
 from gristmill.errors import count_of, short_repr
-from gristmill.scaffold.column import SampledColumn
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.proposal import NO_OPTIONS, ForecastOptions, Guess, Proposal, values_of
 from gristmill.scaffold.shared_guesses import auto_guesses, list_classes, spelling_notes
-from gristmill.scaffold.table import SampledTable, read_table
-from gristmill.scaffold.table_split import group_column, part_column, split_guesses, time_column
+from gristmill.scaffold.table import SampledColumn, SampledTable, read_table
 from gristmill.scaffold.target_column import choose_target, describe_texts, leak_notes, left_out_notes
+from gristmill.sources.parts import PARTS
+from gristmill.util.toml import toml_value
 
 _MIN_ROWS = 10
 _TARGET_WORDS = [  # in the names of columns of classes, the most telling first
@@ -29,6 +29,13 @@ _TARGET_WORDS = [  # in the names of columns of classes, the most telling first
 _CODE_WORDS = {"target", "label", "diagnosis", "species", "class", "category", "type", "kind", "code", "cluster"}
 _MAX_CODES, _MAX_UNNAMED_CODES = 10, 5  # different whole numbers that are classes: named like codes, or not
 _OTHER_DATE = r"\d{1,4}([./-])\d{1,2}\1\d{1,4}(\D.*)?|(19|20)\d{6}T\d{4,6}"  # 31.01.2024 or 20240131T0900
+_TIME_WORDS = {"date", "datum", "datetime", "timestamp", "time", "day", "created", "ordered", "sold", "purchased"}
+_TIME_WORDS |= {"booked", "visited", "recorded", "measured", "observed", "invoiced"}
+_OTHER_TIME_WORDS = {"birth", "born", "hire", "hired", "due", "expiry", "end", "last", "first", "start", "since"}
+_OTHER_TIME_WORDS |= {"joined", "registered", "signup", "updated", "delivery", "delivered", "shipped", "return"}
+_GROUP_WORDS = {"customer", "client", "patient", "user", "subject", "person", "member", "participant", "respondent"}
+_GROUP_WORDS |= {"household", "visitor", "session", "account", "student", "employee", "player", "speaker", "group"}
+_FILLER_WORDS = {"id", "ids", "identifier", "key", "uuid", "no", "nr", "number", "code", "name"}
 
 
 def propose(data: Data, target: str | None = None, options: ForecastOptions = NO_OPTIONS) -> Proposal:
@@ -110,7 +117,15 @@ def _choose_target(table: SampledTable, requested: str | None) -> tuple[SampledC
     if requested is not None:
         column = table.column(requested)
         if column.numbers is None and _choose_task(column).value == "classification":
-            _check_classes(table, column)
+            # Texts are no classes if they tell nothing, or if there are fewer than two rows per class on average.
+            problem = ""
+            if column.why_constant:
+                value = f", {short_repr(column.cells.dropna().iloc[0])}" if column.distinct == 1 else ""
+                problem = f"{column.why_constant}{value}: there is nothing to predict"
+            elif 2 * column.distinct > len(column.cells) - column.empty:
+                problem = f"holds {column.distinct:,} different texts, too many for {len(column.cells):,} rows"
+            if problem:
+                raise table.error(f"the column {column.name!r} {problem}. Fix it, or choose another with --target.")
             return column, "as requested"
         return choose_target(table, requested, set(), first=False)
     columns = [*table.columns.values()]
@@ -121,18 +136,6 @@ def _choose_target(table: SampledTable, requested: str | None) -> tuple[SampledC
     if classes and not any(column.cleaned.numbers is not None for column in columns):
         return classes[-1], "the last column of classes; choose another with --target"
     return choose_target(table, None, set(), first=False)
-
-
-def _check_classes(table: SampledTable, column: SampledColumn) -> None:
-    """Raise `DataError` for a column of texts that cannot be classes."""
-    problem = ""
-    if column.why_constant:
-        value = f", {short_repr(column.cells.dropna().iloc[0])}" if column.distinct == 1 else ""
-        problem = f"{column.why_constant}{value}: there is nothing to predict"
-    elif 2 * column.distinct > len(column.cells) - column.empty:  # fewer than two rows per class on average
-        problem = f"holds {column.distinct:,} different texts, too many for {len(column.cells):,} rows"
-    if problem:
-        raise table.error(f"the column {column.name!r} {problem}. Fix it, or choose another with --target.")
 
 
 def _choose_task(column: SampledColumn) -> Guess:
@@ -214,7 +217,12 @@ def _choose_role(table: SampledTable, column: SampledColumn) -> tuple[str, str]:
         return date_role
     if column.distinct <= min(MAX_ENCODED_NAMES, max(2, filled / 5)):
         return "categories", ""
-    if _has_common_words(column):
+    # Something can be learned from words that 5 rows, and between 1 % and 90 % of all rows, have. Most cells need one.
+    cells = column.cells.dropna().astype("str").str.lower().reset_index(drop=True)
+    words = cells.str.findall(r"[^\W\d_]{3,}").map(lambda words: list(dict.fromkeys(words))).explode()
+    counts = words.value_counts()
+    common = counts[counts.between(max(5, 0.01 * len(cells)), 0.9 * len(cells))]
+    if words.isin(common.index).groupby(words.index).any().mean() >= 0.5:
         return "texts", ""
     why_not = describe_texts(column)
     return "", f"{why_not}, too many for a category" if why_not.endswith("different texts") else why_not
@@ -236,15 +244,83 @@ def _choose_date_role(table: SampledTable, column: SampledColumn) -> tuple[str, 
     return "", f"holds dates such as {received}: write them like 2024-01-31 in source.prepare"
 
 
-def _has_common_words(column: SampledColumn) -> bool:
-    """Return whether most cells have a word that many other cells have too, but not all."""
-    cells = column.cells.dropna().astype("str").str.lower().reset_index(drop=True)
-    words = cells.str.findall(r"[^\W\d_]{3,}").map(lambda words: list(dict.fromkeys(words))).explode()
-    counts = words.value_counts()
-    # Something can be learned from words that 5 rows, and between 1 % and 90 % of all rows, have.
-    common = counts[counts.between(max(5, 0.01 * len(cells)), 0.9 * len(cells))]
-    return bool(words.isin(common.index).groupby(words.index).any().mean() >= 0.5)
-
-
 def _why_unresolved(numbers: "pd.Series[float]") -> str:
     return why_unresolved(np.asarray(numbers.dropna(), np.float64))
+
+
+def part_column(table: SampledTable, target: str) -> SampledColumn | None:
+    """Return the column that names the training, validation and test set, if there is one."""
+    others = (column for column in table.columns.values() if column.name != target)
+    return next((column for column in others if column.names_parts and "train" in _parts(column)), None)
+
+
+def time_column(dates: Sequence[SampledColumn], classes: SampledColumn | None) -> SampledColumn | None:
+    """Return the column of dates that orders the rows, if its name suggests it and no other column is as likely.
+
+    All classes, if there are any, must be among its oldest and its newest rows.
+    """
+    named = [column for column in dates if not _TIME_WORDS.isdisjoint(column.words)]
+    full = [column for column in named if not column.empty and column.distinct >= 10]
+    likely = [column for column in full if _OTHER_TIME_WORDS.isdisjoint(column.words)]
+    if len(likely) > 1:
+        likely = [column for column in likely if _times(column).is_monotonic_increasing]
+    if len(likely) != 1 or not classes:
+        return likely[0] if len(likely) == 1 else None
+    cells = classes.cells.iloc[_times(likely[0]).argsort(kind="stable")].dropna()
+    newest = round(0.3 * len(cells))  # rows of validation and test set
+    return likely[0] if set(cells[:-newest]) == set(cells[-newest:]) else None
+
+
+def group_column(table: SampledTable, target: str) -> SampledColumn | None:
+    """Return the column that names the customer, patient or the like of several rows, if there is one."""
+    for column in table.columns.values():
+        is_named = not _GROUP_WORDS.isdisjoint(column.words) and column.words <= _GROUP_WORDS | _FILLER_WORDS
+        is_whole = column.numbers is None or (column.numbers.dropna() % 1 == 0).all()
+        if column.name == target or not is_named or not is_whole:
+            continue
+        # Most rows share its value with a few others.
+        counts, rows = column.cells.value_counts(), len(column.cells)
+        if counts[counts > 1].sum() >= 0.5 * rows and len(counts) >= 10 and counts.iloc[0] <= 0.2 * rows:
+            return column
+    return None
+
+
+def split_guesses(
+    table: SampledTable, part: SampledColumn | None, time: SampledColumn | None, group: SampledColumn | None
+) -> list[Guess]:
+    """Return the table `preprocess`."""
+    rows, guesses = len(table.rows.frame), []
+    # By time, or by group, or at random.
+    if time:
+        stamps = _times(time)
+        span = f"{stamps.min():%Y-%m-%d} to {stamps.max():%Y-%m-%d}"
+        why = f'dates from {span}: the newest rows are the test set; "random" draws it instead'
+        why_time = "chosen by its name"
+        if group:
+            name = toml_value(group.name)
+            why_time += (
+                f". Rows of one {name} may be in several sets; to test on new ones only, write "
+                f'split = "random", group = {name} and ingest.metadata = [{name}] instead'
+            )
+        guesses = [Guess("split", "last", why), Guess("time", time.name, why_time)]
+    elif group:
+        why = f"{group.distinct:,} different values in {rows:,} rows: the rows of each stay in one set"
+        guesses = [Guess("group", group.name, why)]
+    # The sizes of the parts that no column names.
+    parts = _parts(part) if part else set()
+    validation, test = (0.2, 0.25) if rows < 300 else (0.1, 0.2)
+    if "validation" not in parts:
+        why = f"about {round(validation * rows):,} of {rows:,} rows: used to choose the model"
+        guesses.append(Guess("validation", validation, why))
+    if "test" not in parts:
+        last = "" if time or group or part else '; split = "last" takes the last rows'
+        guesses.append(Guess("test", test, f"about {round(test * rows):,}: used only for the scores{last}"))
+    return guesses
+
+
+def _parts(column: SampledColumn) -> set[str]:
+    return {PARTS[str(cell).lower()] for cell in column.cells.dropna().unique()}
+
+
+def _times(column: SampledColumn) -> "pd.Series[pd.Timestamp]":
+    return pd.to_datetime(as_text(column.cells), format="ISO8601", utc=True)

@@ -8,8 +8,7 @@ import pandas as pd
 from gristmill.domains.common.sampling import evenly_spaced
 from gristmill.domains.tabular.columns import as_text
 from gristmill.errors import DataError, RequestError, count_of, short_repr
-from gristmill.scaffold.column import SampledColumn
-from gristmill.scaffold.table import SampledTable
+from gristmill.scaffold.table import SampledColumn, SampledTable
 from gristmill.scaffold.time_columns import is_named_like_time
 from gristmill.util.toml import toml_value
 

@@ -1,7 +1,6 @@
 """Proposal for labelled texts: where they are, their classes, and their lengths."""
 
 import tempfile
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,9 +8,7 @@ from gristmill.domains.text.ingest import ingest
 from gristmill.domains.text.settings import Ingest
 from gristmill.errors import DataError
 from gristmill.scaffold import generation
-from gristmill.scaffold.column import SampledColumn
 from gristmill.scaffold.data import Data
-from gristmill.scaffold.encodings import encoding_guesses, encoding_of
 from gristmill.scaffold.proposal import NO_OPTIONS, ForecastOptions, Guess, Proposal, values_of
 from gristmill.scaffold.shared_guesses import (
     TEST_SHARE,
@@ -22,10 +19,11 @@ from gristmill.scaffold.shared_guesses import (
     spelling_notes,
     why_no_classes,
 )
-from gristmill.scaffold.table import SampledTable, read_table
+from gristmill.scaffold.table import SampledColumn, SampledTable, read_table
 from gristmill.scaffold.target_column import check_no_target, choose_class_column
+from gristmill.scaffold.text_format import encoding_guesses, encoding_of
 from gristmill.sources import archives
-from gristmill.sources.packed import read_bytes
+from gristmill.sources.file_content import read_bytes
 from gristmill.sources.rows import TableSource
 from gristmill.sources.texts.folder import TEXTS, Folder
 from gristmill.util.table_io import read_document
@@ -43,7 +41,14 @@ def propose(data: Data, target: str | None = None, options: ForecastOptions = NO
             if len({path.parent.name for path in texts_by_path}) < 2:
                 note = "These texts have no classes, so the domain is `generation`: a network that continues them."
                 return replace(generation.propose(data), notes=[note])
-            layout, columns = _guesses_of_folders(data, texts_by_path)
+            if problem := why_no_classes(texts_by_path):
+                raise DataError(
+                    f"{data.place}: {len(texts_by_path):,} texts, but {problem}. Put those of each class into a folder "
+                    "of its own and all others elsewhere, or name the folder of the classes as --data."
+                )
+            contents = {path: read_bytes(path, read()) for path, read in texts_by_path.items()}
+        layout = [*folder_guesses(data, contents), *encoding_guesses(encoding_of(contents))]
+        columns = _missing_guesses(sum(not content.strip() for content in contents.values()), len(contents))
         source: TableSource = Folder.model_validate(values_of(layout))
     else:
         table = read_table(data)
@@ -64,19 +69,6 @@ def propose(data: Data, target: str | None = None, options: ForecastOptions = NO
         "model": auto_guesses("text", round((1 - TEST_SHARE) * len(texts))),
     }
     return Proposal("text", f"{data.name}: {len(texts):,} texts: {list_classes(summary['counts'])}", tables, notes)
-
-
-def _guesses_of_folders(data: Data, texts: Mapping[Path, archives.Read]) -> tuple[list[Guess], list[Guess]]:
-    """Return the tables `source` and `ingest` of texts in files."""
-    if problem := why_no_classes(texts):
-        raise DataError(
-            f"{data.place}: {len(texts):,} texts, but {problem}. Put those of each class into a folder of its own "
-            "and all others elsewhere, or name the folder of the classes as --data."
-        )
-    contents = {path: read_bytes(path, read()) for path, read in texts.items()}
-    blank = sum(not content.strip() for content in contents.values())
-    layout = [*folder_guesses(data, texts), *encoding_guesses(encoding_of(contents))]
-    return layout, _missing_guesses(blank, len(contents))
 
 
 def _guesses_of_table(table: SampledTable, target: str | None) -> tuple[list[Guess], list[str]]:

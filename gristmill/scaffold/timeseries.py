@@ -20,11 +20,20 @@ from gristmill.scaffold.covariates import choose_covariates
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.forecast_windows import Ingested, plan_windows
 from gristmill.scaffold.proposal import NO_OPTIONS, ForecastOptions, Guess, Proposal, values_of
-from gristmill.scaffold.series_column import Names, NoSeries, choose_series, constant_columns, count_series
 from gristmill.scaffold.shared_guesses import auto_guesses
 from gristmill.scaffold.table import SampledTable, read_table
 from gristmill.scaffold.target_column import choose_target, leak_notes, unused_notes
-from gristmill.scaffold.time_columns import TimeColumns, find_outlier, find_times, gap_ratio
+from gristmill.scaffold.time_columns import (
+    Names,
+    NoSeries,
+    TimeColumns,
+    choose_series,
+    constant_columns,
+    count_series,
+    find_outlier,
+    find_times,
+    gap_ratio,
+)
 from gristmill.util.table_io import read_document
 from gristmill.util.table_io import read_table as read_parquet
 

@@ -16,7 +16,6 @@ from gristmill.domains.vision.presets import MIN_SIDE_OF_PHOTOS, weights_at_hand
 from gristmill.domains.vision.settings import Ingest, Preprocess
 from gristmill.errors import DataError, count_of, short_repr
 from gristmill.runs.locations import SEARCH_PATH
-from gristmill.scaffold.column import SampledColumn
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.proposal import NO_OPTIONS, ForecastOptions, Guess, Proposal, values_of
 from gristmill.scaffold.shared_guesses import (
@@ -27,7 +26,7 @@ from gristmill.scaffold.shared_guesses import (
     part_guesses,
     why_no_classes,
 )
-from gristmill.scaffold.table import read_table
+from gristmill.scaffold.table import SampledColumn, read_table
 from gristmill.scaffold.target_column import check_no_target, choose_class_column
 from gristmill.settings.kinds import settings_of
 from gristmill.sources import archives

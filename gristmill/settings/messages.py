@@ -58,22 +58,23 @@ def did_you_mean(received: str, known: Iterable[str], limit: int = 1) -> str:
 
 def close_names(received: str, known: Iterable[str], limit: int = 1) -> list[str]:
     """Return the known names that a misspelt name may stand for, the most similar first."""
-    plain = _plain(received)
-    close = [name for name in dict.fromkeys(known) if _is_close(plain, _plain(name))]
-    return sorted(close, key=lambda name: -_similarity(plain, _plain(name)))[:limit]
-
-
-def _is_close(first: str, second: str) -> bool:
-    """Return whether two names, or one name and a word of the other, are similar: `max_epoch` and `epochs`.
-
-    Few typing errors change the first letter, so `report` is not close to `port`, nor `lags` to `flags`. A beginning
-    (`hist`) and swapped letters (`gur`) are close.
-    """
-    shorter, longer = sorted((first, second), key=len)
-    if sorted(first) == sorted(second) or (len(shorter) >= _MIN_PART and longer.startswith(shorter)):
-        return True
-    pairs = [*((first, word) for word in _words(second)), *((word, second) for word in _words(first))]
-    return any(name[:1] == word[:1] and _similarity(name, word) >= _MIN_SIMILARITY for name, word in pairs)
+    misspelt = _plain(received)
+    close = []
+    # Two names are close if they, or one of them and a word of the other, are similar: `max_epoch` and `epochs`. Few
+    # typing errors change the first letter, so `report` is not close to `port`, nor `lags` to `flags`. A beginning
+    # (`hist`) and swapped letters (`gur`) are close.
+    for name in dict.fromkeys(known):
+        plain = _plain(name)
+        shorter, longer = sorted((misspelt, plain), key=len)
+        is_beginning = len(shorter) >= _MIN_PART and longer.startswith(shorter)
+        pairs = [*((misspelt, word) for word in _words(plain)), *((plain, word) for word in _words(misspelt))]
+        if (
+            is_beginning
+            or sorted(misspelt) == sorted(plain)
+            or any(first[:1] == word[:1] and _similarity(first, word) >= _MIN_SIMILARITY for first, word in pairs)
+        ):
+            close.append(name)
+    return sorted(close, key=lambda name: -_similarity(misspelt, _plain(name)))[:limit]
 
 
 def _plain(name: str) -> str:

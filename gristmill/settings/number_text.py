@@ -46,15 +46,14 @@ def _shape(values: Sequence[float], digits: int) -> str:
         return f".{digits}g"
     relevant = [size for size in sizes if size >= largest / _MAX_RANGE]
     # Each size has some significant digits, one less if it is much smaller than the largest.
-    decimals = max(0, *(_decimals(size, digits - (size < largest / 10)) for size in relevant))
+    decimals = 0
+    for size in relevant:
+        significant = digits - (size < largest / 10)
+        exponent = int(f"{size:.{significant - 1}e}".partition("e")[2])
+        decimals = max(decimals, significant - 1 - exponent)
     while decimals and all(f"{value:.{decimals}f}".endswith("0") for value in values):
         decimals -= 1
     return f"z,.{decimals}f"
-
-
-def _decimals(size: float, digits: int) -> int:
-    """Return the number of decimals that gives a size some significant digits."""
-    return digits - 1 - int(f"{size:.{digits - 1}e}".partition("e")[2])
 
 
 def whole_percents(shares: Iterable[float]) -> list[int]:

@@ -13,13 +13,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from tempfile import TemporaryFile
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, cast
 
 from gristmill.errors import DataError, short_repr
-from gristmill.sources.packed import max_unpacked_bytes, open_unpacked
-
-if TYPE_CHECKING:
-    from tarfile import TarFile
+from gristmill.sources.file_content import max_unpacked_bytes, open_unpacked
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 MAX_MEMBER_BYTES = 256 << 20
@@ -82,7 +79,15 @@ def open_archive(path: Path, suffixes: tuple[str, ...]) -> Iterator[dict[str, Re
     with ExitStack() as stack:
         with readable(path):
             members = stack.enter_context(_open_zip(path) if suffix_of(path) == ".zip" else _open_tar(path))
-        chosen = _choose_members(path, members, suffixes)
+        # Any unsafe name rejects the whole archive, also one of a file that does not count.
+        by_name: dict[str, Member] = {}
+        for member in members:
+            name = _check_name(path, member.name)
+            if name in by_name:
+                raise _member_error(path, name, "in the archive twice. Pack it again.")
+            by_name[name] = member
+        visible = {name: member for name, member in by_name.items() if not name.startswith(".") and "/." not in name}
+        chosen = {name: member for name, member in visible.items() if name.lower().endswith(suffixes)}
         for name, member in chosen.items():
             if member.size > MAX_MEMBER_BYTES:
                 problem = f"{member.size:,} bytes, more than the limit of {MAX_MEMBER_BYTES:,}."
@@ -190,27 +195,23 @@ def _open_tar(path: Path) -> Iterator[list[Member]]:
     with _tar_stream(path) as stream:
         reader = _TarReader(stream)
         with tarfile.open(fileobj=reader, mode="r:") as archive:
-            _check_tar_headers(path, archive)
+            # Read the headers one by one, so that too many or too long ones do not fill the memory.
+            limit = max_members(path.stat().st_size)
+            for count, info in enumerate(archive, 1):
+                if not info.isdir() and (not info.isreg() or info.issparse()):
+                    raise _member_error(path, info.name, _SPECIAL_FILE)
+                if count > limit:
+                    raise _too_many_members_error(path, limit)
+                if len(info.name) > _MAX_NAME_LENGTH:
+                    problem = f"a name of more than {_MAX_NAME_LENGTH:,} characters. Rename it, and pack it again."
+                    raise _member_error(path, info.name, problem)
+                info.pax_headers, archive.pax_headers = {}, {}  # frees memory; nothing reads them
             stream.seek(archive.offset)
             if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):  # tarfile treats a damaged header as the end
                 raise tarfile.ReadError(f"neither a header nor the end at byte {archive.offset}")
             reader.max_read = MAX_MEMBER_BYTES
             files = [info for info in archive.getmembers() if info.isreg()]
             yield [Member(info.name, info.size, partial(archive.extractfile, info)) for info in files]
-
-
-def _check_tar_headers(path: Path, archive: "TarFile") -> None:
-    """Read the headers one by one, so that too many or too long ones do not fill the memory."""
-    limit = max_members(path.stat().st_size)
-    for count, info in enumerate(archive, 1):
-        if not info.isdir() and (not info.isreg() or info.issparse()):
-            raise _member_error(path, info.name, _SPECIAL_FILE)
-        if count > limit:
-            raise _too_many_members_error(path, limit)
-        if len(info.name) > _MAX_NAME_LENGTH:
-            problem = f"a name of more than {_MAX_NAME_LENGTH:,} characters. Rename it, and pack it again."
-            raise _member_error(path, info.name, problem)
-        info.pax_headers, archive.pax_headers = {}, {}  # frees memory; nothing reads them
 
 
 @contextmanager
@@ -238,18 +239,6 @@ class _TarReader(io.BufferedReader):
         if size is None or not 0 <= size <= self.max_read:
             raise tarfile.ReadError(f"a header asks for {size} bytes")
         return super().read(size)
-
-
-def _choose_members(path: Path, members: Iterable[Member], suffixes: tuple[str, ...]) -> dict[str, Member]:
-    """Return the members that count by their plain names; reject an archive with any unsafe name."""
-    by_name: dict[str, Member] = {}
-    for member in members:
-        name = _check_name(path, member.name)
-        if name in by_name:
-            raise _member_error(path, name, "in the archive twice. Pack it again.")
-        by_name[name] = member
-    visible = {name: member for name, member in by_name.items() if not name.startswith(".") and "/." not in name}
-    return {name: member for name, member in visible.items() if name.lower().endswith(suffixes)}
 
 
 def _check_name(path: Path, name: str) -> str:

@@ -57,25 +57,22 @@ class Quarantine:
             except UnusableRows as error:
                 if not share or not error.reasons or not isinstance(self._source, TableFiles):
                     raise DataError(str(error)) from None
-                self._set_aside(error, share)
+                # Set aside the rows that the error names, unless they are too many.
+                total = error.total + self.counts.get(QUARANTINED, 0)
+                for path, rows in error.reasons.items():
+                    self._reasons.setdefault(path, {}).update(rows)
+                count = self.counts[QUARANTINED]
+                if count > share * total:
+                    raise DataError(
+                        f"{error} At least {count:,} of {total:,} rows cannot be used; ingest.quarantine = {share:g} "
+                        f"allows {int(share * total):,}."
+                    ) from None
             except DataError as error:
                 raise DataError(f"{error}{self._earlier_rows()}") from None
             else:
                 self._check_ends()
                 self._write(out / QUARANTINE_FILE)
                 return result
-
-    def _set_aside(self, error: UnusableRows, share: float) -> None:
-        """Add the rows that an error names, unless they are too many."""
-        total = error.total + self.counts.get(QUARANTINED, 0)
-        for path, rows in error.reasons.items():
-            self._reasons.setdefault(path, {}).update(rows)
-        count = self.counts[QUARANTINED]
-        if count > share * total:
-            raise DataError(
-                f"{error} At least {count:,} of {total:,} rows cannot be used; ingest.quarantine = {share:g} allows "
-                f"{int(share * total):,}."
-            )
 
     def _check_ends(self) -> None:
         """Raise `DataError` if a file, or several files, end with unusable rows: new data may all be unusable."""

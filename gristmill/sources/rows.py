@@ -204,20 +204,16 @@ def check_columns(name: str | Path, expected: Collection[str], columns: Sequence
             places = " and ".join(str(at) for at, name in enumerate(columns, 1) if name == column)
             raise DataError(f"{name}: columns {places} are both named {column!r}. Rename one of them.")
     if missing := [column for column in dict.fromkeys(expected) if column not in columns]:
-        hints = "".join(dict.fromkeys(_hint_at_name(column, columns) for column in missing[:3]))
-        raise DataError(
-            f"{name}: no column{'s' * (len(missing) > 1)} {_listed(missing)}.{hints} Columns: {_listed(columns)}."
-        )
+        hints = []
+        for column in missing[:3]:  # a column may have all words of the missing one, or be similar to it
+            longer = [name for name in columns if _words(column) <= _words(name)]
+            hints.append(f" Did you mean {short_repr(longer[0])}?" if longer else did_you_mean(column, columns))
+        shown = f"{_listed(missing)}.{''.join(dict.fromkeys(hints))}"
+        raise DataError(f"{name}: no column{'s' * (len(missing) > 1)} {shown} Columns: {_listed(columns)}.")
 
 
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(map(short_repr, names[:_MAX_COLUMNS_LISTED])) + ", …" * (len(names) > _MAX_COLUMNS_LISTED)
-
-
-def _hint_at_name(column: str, columns: Sequence[str]) -> str:
-    """Return ` Did you mean 'units_sold'?` if a column has a similar name, or one that has all its words."""
-    longer = [name for name in columns if _words(column) <= _words(name)]
-    return f" Did you mean {short_repr(longer[0])}?" if longer else did_you_mean(column, columns)
 
 
 def _words(name: str) -> set[str]:

@@ -17,8 +17,7 @@ from gristmill.errors import CorruptArtifact, RequestError
 from gristmill.runs import plan
 from gristmill.runs.records import Runs
 from gristmill.scores import Scores
-from gristmill.settings.selection import Auto
-from gristmill.settings.sweep import Range, Sweep
+from gristmill.settings.selection import Auto, Range, Sweep
 from gristmill.store.artifact import Reference
 from gristmill.store.store import Store
 from gristmill.util.toml import toml_value

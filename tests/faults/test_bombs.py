@@ -26,7 +26,7 @@ def read(path):
 """
 TEXTS = """
 import pandas, pyarrow
-from gristmill.sources.packed import read_text
+from gristmill.sources.file_content import read_text
 from gristmill.sources.tables.csv import Csv
 from gristmill.sources.tables.jsonl import Jsonl
 def read(path):

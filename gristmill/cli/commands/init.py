@@ -69,23 +69,30 @@ def init(
     if not data:
         raise RequestError("--data: missing. Name the file or folder with the data, or its URL.")
     with progress_bar.working("data", "reading"), TemporaryDirectory() as downloads:
-        from gristmill.scaffold import write
         from gristmill.scaffold.data import data_at, naming_url
         from gristmill.scaffold.domain import propose
+        from gristmill.scaffold.proposal import (
+            STORE_FOLDER,
+            check_new_project,
+            is_store_ignored,
+            keep_downloads,
+            pipeline_name,
+            write_project,
+        )
 
-        write.check_new_project(folder)
+        check_new_project(folder)
         source = data_at(data, folder, Path(downloads))
-        pipeline = write.pipeline_name(name, source.name)
+        pipeline = pipeline_name(name, source.name)
         options = {"horizon": horizon, "test": test, "series": tuple(series or ())}
         with naming_url(source):
             proposal = propose(source, domain, target, options).with_preset(preset)
-        path = write.write_project(folder, pipeline, proposal)
-        write.keep_downloads(folder, Path(downloads))
+        path = write_project(folder, pipeline, proposal)
+        keep_downloads(folder, Path(downloads))
     for line in proposal_lines(proposal, console.terminal_width()):
         typer.echo(line)
     typer.echo(f"\nwritten  {path}, with a reason for each guess: change what is wrong")
-    if not write.is_store_ignored(folder):
-        typer.echo(f"git      {folder / '.gitignore'} is kept: add {write.STORE_FOLDER}, so that git ignores the store")
+    if not is_store_ignored(folder):
+        typer.echo(f"git      {folder / '.gitignore'} is kept: add {STORE_FOLDER}, so that git ignores the store")
     change_folder = "" if folder.resolve() == Path.cwd() else f"cd {shlex.quote(str(folder))} && "
     typer.echo(f"next     {change_folder}gristmill run {pipeline}")
 

@@ -20,7 +20,7 @@ from gristmill.domains.text.settings import Length, Preprocess
 from gristmill.domains.text.tokenizer import Tokenizer, encode_texts
 from gristmill.domains.text.tokens import SPECIAL, UNKNOWN, Sequences, Vectors
 from gristmill.errors import DataError, RequestError
-from gristmill.sources.packed import open_unpacked
+from gristmill.sources.file_content import open_unpacked
 from gristmill.util.table_io import read_document, read_table, write_document, write_table
 
 _MAX_WHOLE_TOKENS = 5_000  # of a text with `length = "whole"`; a batch of longer ones could fill the memory

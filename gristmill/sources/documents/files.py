@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from gristmill.settings.base import Files
-from gristmill.sources.packed import read_text
+from gristmill.sources.file_content import read_text
 from gristmill.sources.rows import relative_names
 
 _PLAIN = (".txt", ".text", ".md")

@@ -21,7 +21,7 @@ from gristmill.errors import DataError, short_repr
 from gristmill.settings.base import Files
 from gristmill.sources import archives
 from gristmill.sources.archives import readable
-from gristmill.sources.packed import open_unpacked
+from gristmill.sources.file_content import open_unpacked
 from gristmill.sources.parts import PARTS
 from gristmill.sources.photo import Photo
 from gristmill.sources.rows import check_columns
@@ -107,7 +107,14 @@ class ImageArrays(Files):
         arrays = [array for path, file in files.items() for array in _arrays_in(path, file, top)]
         sides: dict[str, dict[tuple[str, ...], _Array]] = {"images": {}, "labels": {}}
         for array in arrays:
-            side, key = self._role(array)
+            # The role of an array, and the words that its name has in common with its pair's
+            side = {self.images: "images", self.labels: "labels"}.get(array.name)
+            key: tuple[str, ...] = ()
+            if not self.images and not self.labels:
+                words = [word for word in re.split(r"[-_. ]+", array.name.lower()) if word not in _IGNORED_WORDS]
+                roles = [_ROLES[word] for word in words if word in _ROLES]
+                side = array.role or next(iter(roles), None)
+                key = tuple(word for word in words if word not in _ROLES)
             if side and (other := sides[side].setdefault(key, array)) is not array:
                 raise DataError(f"{array.where}: {other.where} has this name too. Remove one, or name a single file.")
         images, labels = sides["images"], sides["labels"]
@@ -119,14 +126,6 @@ class ImageArrays(Files):
             )
         parts = {key: next((_PARTS[word] for word in key if word in _PARTS), None) for key in images}
         return [(images[key], labels[key], parts[key]) for key in images]
-
-    def _role(self, array: _Array) -> tuple[str | None, tuple[str, ...]]:
-        """Return the role of an array, and the words that its name has in common with its pair's."""
-        if self.images or self.labels:
-            return {self.images: "images", self.labels: "labels"}.get(array.name), ()
-        words = [word for word in re.split(r"[-_. ]+", array.name.lower()) if word not in _IGNORED_WORDS]
-        roles = [_ROLES[word] for word in words if word in _ROLES]
-        return array.role or next(iter(roles), None), tuple(word for word in words if word not in _ROLES)
 
 
 @contextmanager

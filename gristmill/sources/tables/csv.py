@@ -1,13 +1,16 @@
-"""CSV files."""
+"""CSV files: as tables, and their rows as Python's parser splits them."""
 
+import codecs
 import csv
 import io
 import logging
 import os
 import re
 import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -15,10 +18,8 @@ from pydantic import Field, model_validator
 
 from gristmill.errors import DataError, count_of
 from gristmill.settings.base import NonNegativeInt, Number, PositiveInt
-from gristmill.sources.csv_text import MAX_CELL_LENGTH, codec_of, open_rows, without_comments
-from gristmill.sources.file_content import check_table
+from gristmill.sources.file_content import check_table, open_unpacked, read_bytes, unknown_encoding
 from gristmill.sources.number_cells import MULTIPLIER, grouped_digits, parse_numbers, plain_numbers
-from gristmill.sources.packed import open_unpacked
 from gristmill.sources.prepare import TableFiles, check_finite
 from gristmill.sources.rows import FILE_ROW, UnusableRows, check_columns, requested_columns, unusable_in_file
 from gristmill.util.toml import toml_value
@@ -28,11 +29,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+MAX_CELL_LENGTH = 1 << 23  # characters; Python's own limit is much lower than the length of texts
 MAX_FOOTER = 5
 """Most rows that are left out at the end of a file; more are data."""
 
 _TABS = (".tsv", ".tsv.gz")
-
 
 Texts = Annotated[tuple[str, ...], Field(strict=False)]
 Unit = Annotated[str, Field(min_length=1)]
@@ -261,20 +262,96 @@ def log_ends(source: Csv, paths: Sequence[Path]) -> None:
     """Log the rows that are left out at the end of CSV files, and a warning if a last row has no line end."""
     if source.footer and (rows := [(path, row) for path in paths for row in source.footer_rows(path)]):
         logger.info("%s row %d: left out as footer (%s)", *rows[0], count_of(len(rows), "such rows"))
-    if cut := [path for path in paths if not _ends_with_a_line_end(path)]:
+    cut = []
+    for path in paths:
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - 4))
+            end = file.read().rstrip(b"\0")
+        if not end.endswith((b"\n", b"\r")) and not path.name.lower().endswith(".gz"):  # a cut one cannot be unpacked
+            cut.append(path)
+    if cut:
         logger.warning(
             "%s: the last row has no line end (%s). If the file was cut, the last value may be wrong.",
             *(cut[0], count_of(len(cut), "such files")),
         )
 
 
-def _ends_with_a_line_end(path: Path) -> bool:
-    """Return whether the last row of a file is complete; a packed file that was cut cannot be unpacked."""
-    with path.open("rb") as file:
-        file.seek(max(0, file.seek(0, os.SEEK_END) - 4))
-        return path.name.lower().endswith(".gz") or file.read().rstrip(b"\0").endswith((b"\n", b"\r"))
-
-
 def is_tab_separated(place: str) -> bool:
     """Return whether a file name says that tabs separate the cells."""
     return place.lower().endswith(_TABS)
+
+
+@contextmanager
+def open_rows(path: Path, encoding: str, separator: str, comment: str | None) -> Iterator[Iterator[list[str]]]:
+    """Yield the rows of a file and an empty one at the end, which is missing if a quote is never closed.
+
+    Comments are empty rows, so that all rows keep their numbers.
+
+    Raises:
+        DataError: the file is not of this encoding; the message names the first such row.
+    """
+    csv.field_size_limit(MAX_CELL_LENGTH)
+    try:
+        with open_unpacked(path) as raw, io.TextIOWrapper(raw, codec_of(path, encoding), newline="") as file:
+            yield csv.reader(chain(without_comments(file, separator, comment), [""]), delimiter=separator)
+    except UnicodeError:
+        row = _first_undecodable(path, encoding, separator, comment)
+        raise DataError(f"{path} row {row}: not {encoding}. Set the source's encoding.") from None
+
+
+def without_comments(lines: Iterable[str], separator: str, comment: str | None) -> Iterable[str]:
+    """Return the lines of a file, with comments replaced by empty lines.
+
+    A comment is a line outside quotes whose first cell begins with the text `comment`, after spaces. Quotes in comments
+    have no meaning, so comments must be removed before quotes are parsed.
+    """
+    return lines if comment is None else _blank_comments(iter(lines), separator, comment)
+
+
+def is_comment(line: str, separator: str, comment: str) -> bool:
+    """Return whether a line that begins outside quotes is a comment."""
+    return line.partition(separator)[0].lstrip().startswith(comment)
+
+
+def _blank_comments(lines: Iterator[str], separator: str, comment: str) -> Iterator[str]:
+    taken: list[str] = []  # lines of one row: several if a quoted cell has line ends
+
+    def take() -> Iterator[str]:
+        for line in lines:
+            starts_row = not taken
+            taken.append(
+                line[len(line.rstrip("\r\n")) :] if starts_row and is_comment(line, separator, comment) else line
+            )
+            yield taken[-1]
+
+    for _ in csv.reader(take(), delimiter=separator):
+        yield from taken
+        taken.clear()
+
+
+def codec_of(path: Path, encoding: str) -> str:
+    """Return Python's name of an encoding; for UTF-8 the variant without a byte order mark."""
+    try:
+        name = codecs.lookup(encoding).name
+        "".encode(name)
+    except (LookupError, ValueError):  # not an encoding, or not one of text
+        raise unknown_encoding(path, encoding) from None
+    return "utf-8-sig" if name == "utf-8" else name
+
+
+def _first_undecodable(path: Path, encoding: str, separator: str, comment: str | None) -> int:
+    content = read_bytes(path)
+    try:
+        content.decode(encoding)
+    except UnicodeDecodeError as error:
+        before = content[: error.start].decode(encoding, "ignore") + "x"  # the cell that cannot be decoded
+    except UnicodeError:
+        return 1
+    row = 0
+    try:
+        lines = without_comments(io.StringIO(before, newline=""), separator, comment)
+        for _ in csv.reader(lines, delimiter=separator):
+            row += 1
+    except csv.Error:  # the cell is too long as well
+        return row + 1
+    return row

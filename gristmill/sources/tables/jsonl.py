@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from gristmill.errors import DataError, short_repr
 from gristmill.settings.base import MAX_NUMBER
-from gristmill.sources.file_content import check_table
-from gristmill.sources.packed import read_text
+from gristmill.sources.file_content import check_table, read_text
 from gristmill.sources.prepare import TableFiles
 from gristmill.sources.rows import FILE_ROW, check_columns, convert_rows, requested_columns
 from gristmill.util.cell_text import cell_text

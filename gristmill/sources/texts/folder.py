@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from gristmill.errors import DataError
 from gristmill.settings.base import Files
 from gristmill.sources import archives
-from gristmill.sources.packed import read_text
+from gristmill.sources.file_content import read_text
 from gristmill.sources.parts import part_of_folder
 from gristmill.sources.rows import Rows, select_columns
 

@@ -19,12 +19,10 @@ from gristmill.config.domains import DOMAINS, domain_of
 from gristmill.domains.timeseries.settings import Harmonics, Train
 from gristmill.settings.base import Settings
 from gristmill.settings.custom_code import CustomCode
-from gristmill.settings.deploy import Deploy, JobVariables
-from gristmill.settings.file_tables import Defaults, Notify, Runner
+from gristmill.settings.file_tables import Defaults, Deploy, JobVariables, Notify, Runner
 from gristmill.settings.kinds import Kinds, kinds, settings_of
 from gristmill.settings.schedule import Freshness, Monitor
-from gristmill.settings.selection import Auto
-from gristmill.settings.sweep import Axes, Range, Sweep
+from gristmill.settings.selection import Auto, Axes, Range, Sweep
 from gristmill.sources.texts.inline import Inline as TextInline
 
 ROOT = Path(__file__).parents[3]

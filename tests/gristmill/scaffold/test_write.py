@@ -7,8 +7,14 @@ import pytest
 
 from gristmill.config import catalogue
 from gristmill.errors import RequestError
-from gristmill.scaffold.proposal import Guess, Proposal
-from gristmill.scaffold.write import check_new_project, is_store_ignored, pipeline_name, write_project
+from gristmill.scaffold.proposal import (
+    Guess,
+    Proposal,
+    check_new_project,
+    is_store_ignored,
+    pipeline_name,
+    write_project,
+)
 
 DRAFT = Proposal(
     "tabular",

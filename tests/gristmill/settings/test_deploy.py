@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from gristmill.settings.deploy import Deploy, JobVariables
+from gristmill.settings.file_tables import Deploy, JobVariables
 from gristmill.settings.validation import table_problems
 
 URL = "https://github.com/me/shop.git"

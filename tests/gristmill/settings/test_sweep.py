@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from gristmill.settings.sweep import Range, Sweep
+from gristmill.settings.selection import Range, Sweep
 from gristmill.settings.validation import table_problems
 
 

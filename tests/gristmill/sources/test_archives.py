@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gristmill.errors import DataError
-from gristmill.sources import archives, packed
+from gristmill.sources import archives, file_content
 from gristmill.sources.archives import open_archive, open_files
 from helpers.damage import attempt, damaged, tried
 
@@ -148,9 +148,9 @@ def test_photos_beyond_the_cap_are_refused_together(
     path = pack(tmp_path / f"a{suffix}", {f"a/{number}.jpg": bytes(10_000) for number in range(20)})
     assert len(read(path)) == 20
     monkeypatch.setattr(archives, "ALWAYS_ALLOWED", 100_000)
-    monkeypatch.setattr(packed, "MAX_RATIO", 1)
+    monkeypatch.setattr(file_content, "MAX_RATIO", 1)
     assert "unpacks to" in refusal(path)
-    monkeypatch.setattr(packed, "MAX_RATIO", 10_000)  # a larger archive may hold more
+    monkeypatch.setattr(file_content, "MAX_RATIO", 10_000)  # a larger archive may hold more
     assert len(read(path)) == 20
 
 

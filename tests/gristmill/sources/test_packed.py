@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from gristmill.errors import DataError
-from gristmill.sources import packed
-from gristmill.sources.packed import open_unpacked, read_bytes, read_text
+from gristmill.sources import file_content
+from gristmill.sources.file_content import open_unpacked, read_bytes, read_text
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "A.CSV.GZ", "a.tgz"])
@@ -29,7 +29,7 @@ def test_a_file_that_is_given_is_read_in_place_of_the_one_on_disk() -> None:
 def test_what_unpacks_to_more_than_it_may_is_refused_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.gz"
     path.write_bytes(gzip.compress(bytes(50_000)))
-    monkeypatch.setattr(packed, "MAX_RATIO", 10)
+    monkeypatch.setattr(file_content, "MAX_RATIO", 10)
     with open_unpacked(path, always_allowed=50_000) as file:
         assert len(file.read()) == 50_000
     with pytest.raises(DataError) as refused, open_unpacked(path, always_allowed=49_999) as file:
@@ -37,7 +37,7 @@ def test_what_unpacks_to_more_than_it_may_is_refused_there(tmp_path: Path, monke
     assert str(refused.value) == (
         f"{path}: unpacks to more than 49,999 bytes, over 10 times its size. If that is right, unpack it by hand."
     )
-    monkeypatch.setattr(packed, "MAX_RATIO", 50_000)  # a larger file may hold more
+    monkeypatch.setattr(file_content, "MAX_RATIO", 50_000)  # a larger file may hold more
     with open_unpacked(path, always_allowed=0) as file:
         assert len(file.read()) == 50_000
 

@@ -12,7 +12,7 @@ from gristmill.config.catalogue import load
 from gristmill.errors import RequestError
 from gristmill.scores import Headline, Scores
 from gristmill.settings.kinds import kinds
-from gristmill.settings.sweep import Sweep
+from gristmill.settings.selection import Sweep
 from gristmill.store.store import Store
 from gristmill.sweeps.result import LeaderboardEntry, SweepResult, find_leaders, leaderboard
 from gristmill.sweeps.trials import SweepPoint, Trial, TrialScores, point_assignments, sweep_trials
