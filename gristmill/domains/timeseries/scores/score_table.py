@@ -65,20 +65,15 @@ class GroupScores:
     def table(self, part: str) -> pd.DataFrame:
         """Return one row for each group and forecaster; a score that a forecaster does not have is NaN."""
         groups = {"part": part, "by": self.groups.by, "group": self.groups.names}
-        tables = [
-            pd.DataFrame(groups | {"forecaster": name, "examples": self.groups.windows} | self._scores(name))
-            for name in self.sums
-        ]
+        naive, tables = mean_score("mae", self.sums[NAIVE]["mae"]), []
+        for name, by_metric in self.sums.items():
+            scores = {metric: mean_score(metric, sums) for metric, sums in by_metric.items()}
+            scores["skill"] = metrics.skill(scores["mae"], naive)
+            if "pinball" in scores:
+                scores["wql"] = metrics.wql(scores["pinball"], scores["size"])
+            tables.append(pd.DataFrame(groups | {"forecaster": name, "examples": self.groups.windows} | scores))
         table = pd.concat(tables).sort_index(kind="stable", ignore_index=True)  # all forecasters of a group together
         return table[columns_of(has_quantiles="wql" in table)]
-
-    def _scores(self, name: str) -> dict[str, Array]:
-        """Return the scores of a forecaster by metric, (groups,)."""
-        scores = {metric: mean_score(metric, sums) for metric, sums in self.sums[name].items()}
-        scores["skill"] = metrics.skill(scores["mae"], mean_score("mae", self.sums[NAIVE]["mae"]))
-        if "pinball" in scores:
-            scores["wql"] = metrics.wql(scores["pinball"], scores["size"])
-        return scores
 
 
 class PartScores:
@@ -97,7 +92,19 @@ class PartScores:
 
     def add(self, forecasts: Forecasts) -> pd.DataFrame | None:
         """Add the forecasts of a block; return the scores of its series, or None if there are not several."""
-        scored = self._score(forecasts)
+        # Sum the losses of each forecaster over the groups of the block.
+        truth, units = forecasts.truth, _of_windows(self._errors, self._data, forecasts)
+        sums_of: list[tuple[Grouping, dict[str, dict[str, Sums]]]]
+        sums_of = [(grouping, {}) for grouping in groupings(self._data, forecasts)]
+        for name, forecast in forecasts.by_name.items():
+            by_metric = losses(truth, forecast, *units)
+            if (quantiles := forecasts.quantiles_of(name)) is not None:
+                by_metric |= quantile_losses(truth, quantiles, forecasts.levels)
+            for grouping, sums in sums_of:
+                sums[name] = {metric: grouping.sum(loss) for metric, loss in by_metric.items()}
+
+        # Add them to those of other blocks, except those of single series, which no other block has.
+        scored = [GroupScores(grouping, sums) for grouping, sums in sums_of]
         by_series = next((scores for scores in scored if scores.groups.by == "series"), None)
         whole = [scores for scores in scored if scores is not by_series]
         self._whole = [a + b for a, b in zip(self._whole, whole, strict=True)] if self._whole else whole
@@ -106,19 +113,6 @@ class PartScores:
     def table(self) -> pd.DataFrame:
         """Return the scores of all blocks together, and those by step and by channel."""
         return pd.concat([scores.table(self._part) for scores in self._whole], ignore_index=True)
-
-    def _score(self, forecasts: Forecasts) -> list[GroupScores]:
-        """Return the sums over the groups of a block."""
-        truth, units = forecasts.truth, _of_windows(self._errors, self._data, forecasts)
-        scored: list[tuple[Grouping, dict[str, dict[str, Sums]]]]
-        scored = [(grouping, {}) for grouping in groupings(self._data, forecasts)]
-        for name, forecast in forecasts.by_name.items():
-            by_metric = losses(truth, forecast, *units)
-            if (quantiles := forecasts.quantiles_of(name)) is not None:
-                by_metric |= quantile_losses(truth, quantiles, forecasts.levels)
-            for grouping, sums in scored:
-                sums[name] = {metric: grouping.sum(loss) for metric, loss in by_metric.items()}
-        return [GroupScores(grouping, sums) for grouping, sums in scored]
 
 
 def columns_of(has_quantiles: bool) -> list[str]:
