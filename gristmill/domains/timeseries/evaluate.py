@@ -24,10 +24,9 @@ from gristmill.domains.timeseries.part_forecasts import PartForecasts, forecasts
 from gristmill.domains.timeseries.patterns import anomalies, change_points
 from gristmill.domains.timeseries.patterns.decomposition import write_patterns
 from gristmill.domains.timeseries.patterns.longer_season import LongerSeasonalNaive, longer_season
-from gristmill.domains.timeseries.patterns.sparse_demand import is_sparse
 from gristmill.domains.timeseries.scores import backtest_scores
 from gristmill.domains.timeseries.scores.importance import importance_of_channels
-from gristmill.domains.timeseries.scores.score_table import write_forecasts
+from gristmill.domains.timeseries.scores.score_table import is_sparse, write_forecasts
 from gristmill.domains.timeseries.scores.score_warnings import leak_warnings, score_warnings
 from gristmill.domains.timeseries.settings import Evaluate
 from gristmill.scores import FILE, MODEL, scores_by_part, summarise

@@ -15,9 +15,8 @@ from gristmill.domains.timeseries.data import dataset
 from gristmill.domains.timeseries.data.dataset import Prepared
 from gristmill.domains.timeseries.fits.ensemble import average, held_out_forecast
 from gristmill.domains.timeseries.forecasts import VALIDATION, Array, Forecasts, by_network, write_forecast
-from gristmill.domains.timeseries.patterns.sparse_demand import is_sparse
 from gristmill.domains.timeseries.scores.backtest_scores import pooled, read_blocks
-from gristmill.domains.timeseries.scores.score_table import past_errors
+from gristmill.domains.timeseries.scores.score_table import is_sparse, past_errors
 from gristmill.errors import RequestError
 from gristmill.scores import MODEL
 from gristmill.settings.selection import Select

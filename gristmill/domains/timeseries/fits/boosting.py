@@ -13,7 +13,6 @@ import numpy.typing as npt
 from keras import ops
 
 from gristmill.domains.timeseries.data.dataset import Layout, Prepared
-from gristmill.domains.timeseries.data.feed import scaled
 from gristmill.domains.timeseries.data.series_scale import SeriesUnits, typically_scaled
 from gristmill.domains.timeseries.data.windows import Origins, thinned
 from gristmill.domains.timeseries.fits.model_shape import lags_and_means
@@ -22,6 +21,7 @@ from gristmill.domains.timeseries.fits.normalisation import (
     normalised,
     normalised_targets,
     offset,
+    scaled,
     standardise,
 )
 from gristmill.errors import Unsuitable

@@ -57,7 +57,7 @@ def importance_of_channels(
 def features_of(layout: Layout) -> dict[str, list[int]]:
     """Return the columns of each feature: history of a target, input, known column, calendar part, or all harmonics."""
     features: dict[str, list[int]] = {}
-    # `known_features.py` names calendar parts and harmonics
+    # `preprocess.py` names calendar parts and harmonics
     known = [re.sub(r"^(hour|weekday|month) \d+$", r"\1", name) for name in layout.known]
     known = ["harmonics" if re.fullmatch(r".+ (sin|cos) \d+", name) else name for name in known]
     for column, name in enumerate([*(f"history of {name}" for name in layout.targets), *layout.inputs, *known]):

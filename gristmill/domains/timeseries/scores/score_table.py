@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.domains.timeseries.data.dataset import Prepared, range_sums
+from gristmill.domains.timeseries.data.dataset import Prepared, inside, range_sums
 from gristmill.domains.timeseries.forecasts import PREDICTIONS, Array, Forecasts, as_rows, prediction_columns
 from gristmill.domains.timeseries.scores import metrics
 from gristmill.util.table_io import read_table, table_writer
@@ -20,6 +20,7 @@ POINT_METRICS = ("mae", "rmse", "mse", "mape", "smape", "mase", "rmsse", "skill"
 QUANTILE_METRICS = ("pinball", "coverage", "width", "wql")
 ROOT_METRICS = ("rmse", "rmsse")  # roots of the mean of their losses
 
+SPARSE = 0.5  # share of zeros from which series are sparse: then 0 has the smallest absolute error
 SCORES = "scores.parquet"  # of all parts, in the artifact of evaluate
 
 Sums = npt.NDArray[np.float64]  # (2, groups): sum of the losses that count, and their number
@@ -235,3 +236,20 @@ def write_forecasts(data: Prepared, parts: Mapping[str, Iterator[Forecasts]], ou
 def read_scores(folder: Path) -> pd.DataFrame:
     """Read the scores from the folder of `evaluate`, without those of single series."""
     return read_table(folder / SCORES, by=("all", "step", "channel"))
+
+
+def share_of_zeros(data: Prepared) -> float:
+    """Return the share of zeros among the targets of the training set."""
+    targets = len(data.layout.targets)
+    is_zero = (data.values[:, :targets] == 0)[inside(len(data.values), data.part("train"))]
+    return float(is_zero.mean()) if is_zero.size else 0.0
+
+
+def is_sparse(data: Prepared) -> bool:
+    """Return whether at least half of all values are 0, such as in the daily demand for a spare part.
+
+    The mean absolute error is lowest for a forecast of 0. So models are compared by squared errors, whose best
+    forecast is the mean (Makridakis, Spiliotis & Assimakopoulos, "M5 accuracy competition", International Journal of
+    Forecasting 38(4), 2022).
+    """
+    return share_of_zeros(data) >= SPARSE
