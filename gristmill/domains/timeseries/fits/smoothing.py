@@ -60,16 +60,6 @@ class Members:
     season: Matrix | None = None  # (steps + horizon, history): season that is taken out before and added after
 
 
-def ets_forecaster(data: Prepared, season: int) -> keras.Model:
-    """Return the network of exponential smoothing with and without trend, damping and season."""
-    return smoothing_forecaster(data, season, ets_members, has_season=season <= MAX_SEASON)
-
-
-def theta_forecaster(data: Prepared, season: int) -> keras.Model:
-    """Return the network of the theta method, on the values and on those without season."""
-    return smoothing_forecaster(data, season, theta_members, has_season=False)
-
-
 def smoothing_forecaster(data: Prepared, season: int, members: Callable[..., Members], has_season: bool) -> keras.Model:
     """Return the network, (batch, history, columns) to (batch, horizon, targets), that averages models.
 

@@ -37,9 +37,11 @@ class Ets(Settings):
 
     def fit(self, data: "Prepared") -> "keras.Model":
         """Return the network; `Unsuitable` is raised if no series has two observations."""
-        from gristmill.domains.timeseries.fits.smoothing import ets_forecaster
+        from gristmill.domains.timeseries.fits import smoothing
 
-        return ets_forecaster(data, self.season or data.layout.season or 1)
+        season = self.season or data.layout.season or 1
+        has_season = season <= smoothing.MAX_SEASON
+        return smoothing.smoothing_forecaster(data, season, smoothing.ets_members, has_season)
 
 
 class Theta(Settings):
@@ -55,9 +57,10 @@ class Theta(Settings):
 
     def fit(self, data: "Prepared") -> "keras.Model":
         """Return the network; `Unsuitable` is raised if no series has two observations."""
-        from gristmill.domains.timeseries.fits.smoothing import theta_forecaster
+        from gristmill.domains.timeseries.fits import smoothing
 
-        return theta_forecaster(data, self.season or data.layout.season or 1)
+        season = self.season or data.layout.season or 1
+        return smoothing.smoothing_forecaster(data, season, smoothing.theta_members, has_season=False)
 
 
 class Tsb(Settings):
