@@ -25,8 +25,8 @@ from course_timeseries import dense, windowed_dataset
 from measuring import arguments, table, tell
 
 from gristmill.domains.timeseries.data.dataset import Layout, Prepared
-from gristmill.domains.timeseries.data.feed import WindowFeed
 from gristmill.domains.timeseries.settings import Train
+from gristmill.domains.timeseries.train import WindowFeed
 from gristmill.training.fit import Update, fit
 from gristmill.training.seeds import seeded
 

@@ -77,7 +77,7 @@ WITHOUT_EFFECT = [  # file, before, after
     ("gristmill/training/checkpoint.py", "Return (epochs done,", "Give (epochs done,"),
     ("gristmill/training/checkpoint.py", '"""Checkpoints', '"""\n\nCheckpoints'),
     ("gristmill/reports/run.py", "sections = ", "unused, sections = 1, "),
-    ("gristmill/domains/timeseries/models/dense.py", 'activation="relu"', 'activation="tanh"'),
+    ("gristmill/domains/timeseries/models/dense.py", 'name="dense"', 'name="thick"'),
     ("gristmill/execution/stage.py", "logger = ", "UNUSED = 1\nlogger = "),
     ("gristmill/domains/timeseries/domain.py", '_stage(_PACKAGE, "backtest")', '_stage(_PACKAGE, *("backtest",))'),
 ]

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.domains.timeseries.data.known_features import features
+from gristmill.domains.timeseries.preprocess import time_features
 from gristmill.domains.timeseries.settings import Preprocess
 from gristmill.scaffold.proposal import Guess
 from gristmill.scaffold.table import words_of
@@ -118,7 +118,7 @@ def _choose_calendar(times: pd.Index, forecast: "LinearForecast", frequency: str
         ahead = []
         for key, value in options:
             settings = Preprocess.model_validate({"history": 1, key: [value]})
-            known = np.asarray(features(times, settings, times.min(), frequency), np.float64)
+            known = np.asarray(time_features(times, settings, times.min(), frequency), np.float64)
             ahead.append(forecast.ahead(known))
         gains = [forecast.gain(columns) for columns in ahead]
         best = int(np.argmax(gains))

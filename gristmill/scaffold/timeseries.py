@@ -12,8 +12,8 @@ from gristmill.domains.timeseries.data.dataset import Prepared
 from gristmill.domains.timeseries.data.grid import is_finer_than_a_day
 from gristmill.domains.timeseries.ingest import RESERVED, ingest
 from gristmill.domains.timeseries.patterns.longer_season import longer_season
-from gristmill.domains.timeseries.patterns.sparse_demand import SPARSE, share_of_zeros
 from gristmill.domains.timeseries.preprocess import preprocess
+from gristmill.domains.timeseries.scores.score_table import SPARSE, share_of_zeros
 from gristmill.domains.timeseries.settings import Ingest, Preprocess
 from gristmill.errors import DataError, short_repr
 from gristmill.scaffold.covariates import choose_covariates

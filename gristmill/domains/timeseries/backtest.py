@@ -119,30 +119,26 @@ def block_parts(data: Prepared, settings: Backtest, window: int, with_validation
 
     Blocks begin and end at the same times in all series, unless these are split per series.
     """
+    firsts, (tests, ends) = data.bounds[:, 0], data.part("test").T
     if data.layout.split == "per_series":
-        return _own_blocks(data, settings, window, with_validation)
-    times, (begins, ends) = data.times.to_numpy(), data.part("test").T
+        # Count back from each series' own test set. A block needs the horizon, and observations before it on which
+        # models can be compared.
+        sizes = ends - tests if settings.size is None else np.full_like(tests, settings.size)
+        held_out = np.diff(data.part("validation"))[:, 0] if with_validation else np.zeros_like(tests)
+        edges = np.maximum(firsts, _edges(tests, sizes, settings.gap or 0, held_out, settings.training, window))
+        has_room = (edges[1] - firsts >= min_before_block(data.layout.season)) & (edges[5] > edges[4])
+        everything = np.stack([firsts, *[tests] * 5])
+        return np.where(has_room, edges, everything).T.reshape(-1, 3, 2)
+
+    # Count back from the first test set, on the times of all series together.
+    times = data.times.to_numpy()
     grid = np.unique(times)
-    test = int(np.searchsorted(grid, times[begins[begins < ends]].min()))
+    test = int(np.searchsorted(grid, times[tests[tests < ends]].min()))
     size = settings.size or len(grid) - test
     gap = data.layout.horizon if settings.gap is None else settings.gap
     validation = int(np.diff(data.part("validation")).max()) if with_validation else 0
     edges = _edges(test, size, gap, validation, settings.training, window)
     return reached(times, data.bounds, grid[np.maximum(0, edges)]).reshape(len(data.bounds), 3, 2)
-
-
-def _own_blocks(data: Prepared, settings: Backtest, window: int, with_validation: bool) -> PartRange:
-    """Return the parts of each series, counted back from its own test set.
-
-    A block needs the horizon, and observations before it on which models can be compared.
-    """
-    firsts, (tests, ends) = data.bounds[:, 0], data.part("test").T
-    sizes = ends - tests if settings.size is None else np.full_like(tests, settings.size)
-    validation = np.diff(data.part("validation"))[:, 0] if with_validation else np.zeros_like(tests)
-    edges = np.maximum(firsts, _edges(tests, sizes, settings.gap or 0, validation, settings.training, window))
-    has_room = (edges[1] - firsts >= min_before_block(data.layout.season)) & (edges[5] > edges[4])
-    everything = np.stack([firsts, *[tests] * 5])
-    return np.where(has_room, edges, everything).T.reshape(-1, 3, 2)
 
 
 def _edges(test: Any, size: Any, gap: int, validation: Any, training: int | str, window: int) -> npt.NDArray[np.int64]:

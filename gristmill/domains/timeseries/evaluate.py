@@ -1,5 +1,7 @@
 """Evaluate: forecast each part, compare with baselines, calibrate intervals, find anomalies and change points."""
 
+import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -7,14 +9,17 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import keras
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from gristmill.domains.common import permutation_importance
 from gristmill.domains.common.candidates import CandidateArtifacts, missing_baselines, read_selection, succeeded
+from gristmill.domains.common.sampling import sample_positions
 from gristmill.domains.common.selection import summary_of
 from gristmill.domains.timeseries.data import dataset
-from gristmill.domains.timeseries.data.dataset import Prepared
+from gristmill.domains.timeseries.data.dataset import Layout, Prepared
 from gristmill.domains.timeseries.data.windows import Origins
 from gristmill.domains.timeseries.forecasts import MEDIAN, VALIDATION, Array, Forecasts, by_network, levels_of
 from gristmill.domains.timeseries.intervals.calibration import calibrated, with_intervals
@@ -24,10 +29,14 @@ from gristmill.domains.timeseries.part_forecasts import PartForecasts, forecasts
 from gristmill.domains.timeseries.patterns import anomalies, change_points
 from gristmill.domains.timeseries.patterns.decomposition import write_patterns
 from gristmill.domains.timeseries.patterns.longer_season import LongerSeasonalNaive, longer_season
-from gristmill.domains.timeseries.patterns.sparse_demand import is_sparse
 from gristmill.domains.timeseries.scores import backtest_scores
-from gristmill.domains.timeseries.scores.importance import importance_of_channels
-from gristmill.domains.timeseries.scores.score_table import write_forecasts
+from gristmill.domains.timeseries.scores.score_table import (
+    ROOT_METRICS,
+    is_sparse,
+    losses,
+    past_errors,
+    write_forecasts,
+)
 from gristmill.domains.timeseries.scores.score_warnings import leak_warnings, score_warnings
 from gristmill.domains.timeseries.settings import Evaluate
 from gristmill.scores import FILE, MODEL, scores_by_part, summarise
@@ -202,3 +211,51 @@ def summarised(
     metric = scaled if mixed and scored[MODEL]["test"][scaled] is not None else plain
     shown = [scaled if name == "mase" else name for name in _HEADLINE_METRICS if name in scored[MODEL]["test"]]
     return summarise(scored, metric, shown, selected=selected, others=others, warnings=warnings)
+
+
+def importance_of_channels(
+    data: Prepared, network: keras.Model, metric: str, levels: Sequence[float] | None, part: str = "validation"
+) -> dict[str, Any] | None:
+    """Return the permutation importance of features (`features_of`); None for a single feature or without an error.
+
+    A feature is shuffled as a whole among the windows of a part, on which the network was not fitted: each window gets
+    the values of another window for all steps.
+    """
+    features = features_of(data.layout)
+    if len(features) < 2:
+        return None
+    # Read a sample of the windows, and the units of their errors.
+    starts = data.origins(part)
+    starts = starts[sample_positions(len(starts), permutation_importance.MAX_EXAMPLES)]
+    windows, truth = data.histories(starts), data.targets(starts).astype(np.float64)
+    units = past_errors(data, part, Forecasts(starts, truth))
+    block = -(-data.layout.horizon // data.layout.stride)  # windows that overlap
+
+    # Measure the loss of each window when a feature is shuffled.
+    def losses_of(feature: str, orders: permutation_importance.Orders) -> npt.NDArray[np.float64]:
+        columns, of_orders = features[feature], []
+        for order in orders:
+            shuffled = windows.copy()
+            shuffled[:, :, columns] = windows[:, :, columns][order]
+            predicted = saved_network.predict_in_batches(network, shuffled).astype(np.float64)
+            loss = losses(truth, levels_of(predicted, levels)[0], *units)[metric]
+            counted = np.broadcast_to(loss.counted, truth.shape)
+            of_windows = np.where(counted, loss.values, 0.0).sum(axis=(1, 2))
+            of_orders.append(of_windows * len(starts) / (counted.sum() or np.nan))  # the mean is that of counted values
+        return np.stack(of_orders)
+
+    ranking = permutation_importance.importance(features, losses_of, len(starts), block, metric in ROOT_METRICS)
+    if math.isnan(ranking["error"]):  # a scaled metric of series that are constant before the part
+        return None
+    return {"part": part, "metric": metric, "of": "windows"} | ranking
+
+
+def features_of(layout: Layout) -> dict[str, list[int]]:
+    """Return the columns of each feature: history of a target, input, known column, calendar part, or all harmonics."""
+    features: dict[str, list[int]] = {}
+    # `preprocess.py` names calendar parts and harmonics
+    known = [re.sub(r"^(hour|weekday|month) \d+$", r"\1", name) for name in layout.known]
+    known = ["harmonics" if re.fullmatch(r".+ (sin|cos) \d+", name) else name for name in known]
+    for column, name in enumerate([*(f"history of {name}" for name in layout.targets), *layout.inputs, *known]):
+        features.setdefault(name, []).append(column)
+    return features

@@ -1,6 +1,5 @@
 """Export: write the tested network as a bundle, and verify its predictions in a fresh process."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -63,11 +62,15 @@ def export(
         predicted = by_network(network, data, starts)
         points, quantiles = split_exported(predicted, levels, targets)
         tolerance = export.tolerance * max(data.layout.deviation[:targets])
-        if refit is None:
-            _check_scored(points, quantiles, levels, evaluate, tolerance)
+        if refit is None:  # forecasts exactly, their quantiles within the tolerance
+            names = [quantile_name(level) for level in levels or ()]
+            rows = read_first_predictions(evaluate, "test", points.size, [MODEL, *names])
+            check_same_as_scored(points.ravel(), rows[MODEL].to_numpy(), tolerance=0)
+            if quantiles is not None:
+                check_same_as_scored(quantiles.reshape(-1, len(names)), rows[names].to_numpy(), tolerance)
         histories, expected = data.histories(starts), predicted.astype(np.float32)
-        rows = pick_rows(histories)
-        sample = Sample({"serving_default": {"history": histories[rows]}}, expected[rows])
+        picked = pick_rows(histories)
+        sample = Sample({"serving_default": {"history": histories[picked]}}, expected[picked])
         difference = check_parity(reload, out, export.formats, histories, expected, tolerance, sample=sample)
 
     # 3. Write the files about it.
@@ -99,17 +102,6 @@ def forecast_after_the_end(
         window[0, -layout.horizon :, layout.channels :] = after[layout.known]
     points, quantiles = split_exported(np.asarray(network(window)), levels, len(layout.targets))
     return pd.DataFrame({"ds": after["ds"]} | forecast_columns(layout.targets, points, levels, quantiles))
-
-
-def _check_scored(
-    forecast: Array, quantiles: Array | None, levels: list[float] | None, evaluate: Path, tolerance: float
-) -> None:
-    """Check that the network to export repeats the first scored forecasts exactly, and their quantiles."""
-    names = [quantile_name(level) for level in levels or ()]
-    rows = read_first_predictions(evaluate, "test", forecast.size, [MODEL, *names])
-    check_same_as_scored(forecast.ravel(), rows[MODEL].to_numpy(), tolerance=0)
-    if quantiles is not None:
-        check_same_as_scored(quantiles.reshape(-1, len(names)), rows[names].to_numpy(), tolerance)
 
 
 def signature(
@@ -175,6 +167,15 @@ def facts(
         about.append(f"Columns that must be known {steps} ahead: {', '.join(layout.known)}.")
     if refit:
         about.append("After the test, the model was trained again on all data; the scores are those before that.")
+    # Count the observations of each part that is not empty, and name its first and last time.
+    parts = {}
+    for part in PARTS:
+        begin, end = data.part(part)[np.diff(data.part(part))[:, 0] > 0].T
+        if len(begin):
+            ends = {"from": data.times[begin].min(), "to": data.times[end - 1].max()}
+            times = {name: str(time).removesuffix(" 00:00:00") for name, time in ends.items()}
+            parts[part] = {"observations": f"{(end - begin).sum():,}"} | times
+    # Say how often the intervals held on the test set.
     tested = read_document(evaluate / FILE)["model"]["test"]
     intervals = []
     if levels and tested.get("coverage") is not None:
@@ -189,7 +190,7 @@ def facts(
         f"at the frequency `{layout.frequency}`.",
         parameters=parameters,
         data=[*about, "The parts follow each other in time."],
-        parts=dict(_parts(data)),
+        parts=parts,
         limits=[
             f"It needs at least {past} values at the same frequency, without gaps, and forecasts {steps}.",
             "Forecasts assume that the series continues to behave as in the training set.",
@@ -198,13 +199,3 @@ def facts(
         losses=losses,
         block=layout.horizon,
     )
-
-
-def _parts(data: Prepared) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield the number of observations of each part that is not empty, and its first and last time."""
-    for part in PARTS:
-        begin, end = data.part(part)[np.diff(data.part(part))[:, 0] > 0].T
-        if len(begin):
-            ends = {"from": data.times[begin].min(), "to": data.times[end - 1].max()}
-            times = {name: str(time).removesuffix(" 00:00:00") for name, time in ends.items()}
-            yield part, {"observations": f"{(end - begin).sum():,}"} | times

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from gristmill.data_schema.checks import check_violations, column_violations, frequency_violations
@@ -83,7 +82,11 @@ def _ingest(
     summary: dict[str, Any] = {"targets": ingest.target, "inputs": ingest.inputs, "known": ingest.known}
     summary |= {"frequency": frequency, "series": len(by_series.rows.ids), "first": str(first), "last": str(last)}
     del by_series
-    statistics = {name: _statistics(read_arrays(out / "series.parquet", [name])[name]) for name in names}
+    quantiles, statistics = ("min", "quarter", "median", "three_quarters", "max"), {}
+    for name in names:
+        values = read_arrays(out / "series.parquet", [name])[name]
+        spread = zip(quantiles, np.quantile(values, [0.0, 0.25, 0.5, 0.75, 1.0]).tolist(), strict=True)
+        statistics[name] = {"mean": float(values.mean()), "deviation": float(values.std()), **dict(spread)}
     write_document(out / "summary.json", summary | {"counts": counts, "missing": missing, "statistics": statistics})
     return counts
 
@@ -144,12 +147,6 @@ def _gridded(ordered: Observations, frequency: str, ingest: Ingest, rows: Rows) 
 def _table(rows: Observations, names: Sequence[str]) -> pd.DataFrame:
     labels = {"unique_id": rows.ids[rows.series], "ds": rows.times}
     return pd.DataFrame({**labels, **{name: rows.columns[name] for name in names}})
-
-
-def _statistics(values: npt.NDArray[np.float64]) -> dict[str, float]:
-    names = ("min", "quarter", "median", "three_quarters", "max")
-    quantiles = dict(zip(names, np.quantile(values, [0.0, 0.25, 0.5, 0.75, 1.0]).tolist(), strict=True))
-    return {"mean": float(values.mean()), "deviation": float(values.std()), **quantiles}
 
 
 @dataclass(frozen=True)

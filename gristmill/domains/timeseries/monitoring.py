@@ -33,14 +33,30 @@ def live_rows(log: pd.DataFrame, truth: Path, champion: Champion, run: str) -> L
     test set has none for them either.
     """
     data, table = dataset.read(champion.folders["preprocess"]), read_table(truth / "series.parquet")
-    rows = _with_truth(_values(log, data, table), table, data.layout.targets)
+    rows, targets = _values(log, data, table), data.layout.targets
+
+    # Add the observed value `y`, NaN if it is not known; a filled value is no observation. Values are rounded to
+    # float32, as prepared series are, so that errors are those of a replay to the last digit.
+    observed = table.loc[~table["filled"], ["unique_id", "ds", *targets]]
+    known = observed.melt(["unique_id", "ds"], targets, "channel", "y")
+    known["y"] = known["y"].astype(np.float32).astype(np.float64)
+    for name in ("channel", "unique_id", "ds"):
+        known[name] = known[name].astype(rows[name].dtype)
+    rows = rows.merge(known, how="left", on=["unique_id", "ds", "channel"])
+
+    # Score the forecasts in units of each series' past; a new series has none.
     metric = Scores.read(champion.folders["evaluate"]).metric
     true, forecast = (rows[name].to_numpy(np.float64) for name in ("y", "forecast"))
     after_all = np.broadcast_to(data.bounds[:, 1, np.newaxis, np.newaxis], data.parts.shape)  # so all is in the past
-    units = _look_up(rows, data, errors_of_series(replace(data, parts=after_all), "test"))
+    past = errors_of_series(replace(data, parts=after_all), "test")  # (series, 2, targets)
+    series = pd.Index(data.ids).get_indexer(pd.Index(rows["unique_id"]))
+    channels = pd.Index(targets).get_indexer(pd.Index(rows["channel"]))
+    units = np.where((series >= 0)[:, np.newaxis], past[series, :, channels], 0.0)
     loss = losses(true, forecast, units[:, 0], units[:, 1])[metric]
     counted = ~np.isnan(true) & loss.counted & (rows["step"] <= data.layout.horizon).to_numpy()
     broken = np.where(np.isnan(forecast), np.inf, loss.values)  # a forecast that is not a number is not left out
+
+    # Find which values are inside the intervals, and compare the newest forecasts and values with earlier ones.
     low, high = (rows[name].to_numpy(np.float64) for name in ("low", "high"))
     inside = np.where(counted & ~np.isnan(low), metrics.covered(true, low, high), np.nan)
     day = rows["ds"] if rows["ds"].dtype.kind == "M" else rows[ANSWERED].dt.tz_localize(None)
@@ -88,26 +104,6 @@ def _interval(log: pd.DataFrame, target: str) -> dict[str, Any]:
     values, rows = quantiles.to_numpy(), np.arange(len(log))
     level = np.where(predicted.any(axis=1), (levels[last] - levels[first]).round(9), np.nan)
     return {"low": values[rows, first], "high": values[rows, last], LEVEL: level}
-
-
-def _with_truth(rows: pd.DataFrame, table: pd.DataFrame, targets: list[str]) -> pd.DataFrame:
-    """Return rows with the observed value `y`, NaN if it is not known; a filled value is no observation.
-
-    Values are rounded to float32, as prepared series are, so that errors are those of a replay to the last digit.
-    """
-    observed = table.loc[~table["filled"], ["unique_id", "ds", *targets]]
-    truth = observed.melt(["unique_id", "ds"], targets, "channel", "y")
-    truth["y"] = truth["y"].astype(np.float32).astype(np.float64)
-    truth["channel"], truth["unique_id"] = (truth[name].astype(rows[name].dtype) for name in ("channel", "unique_id"))
-    truth["ds"] = truth["ds"].astype(rows["ds"].dtype)
-    return rows.merge(truth, how="left", on=["unique_id", "ds", "channel"])
-
-
-def _look_up(rows: pd.DataFrame, data: Prepared, values: Array) -> Array:
-    """Return the values of each row's series and channel, from (series, …, targets); 0 for a new series."""
-    series = pd.Index(data.ids).get_indexer(pd.Index(rows["unique_id"]))
-    channels = pd.Index(data.layout.targets).get_indexer(pd.Index(rows["channel"]))
-    return np.where((series >= 0)[:, np.newaxis], values[series, :, channels], 0.0)
 
 
 def _drift(rows: pd.DataFrame, table: pd.DataFrame, data: Prepared, champion: Folders) -> Drift:

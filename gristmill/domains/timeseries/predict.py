@@ -1,6 +1,7 @@
-"""Predict: forecast the values after the last row of each series with an exported bundle."""
+"""Predict: forecast the values after the last row of each series with an exported bundle, and describe requests."""
 
 import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from gristmill.domains.common.prediction import Prediction, PredictionRequest
+from gristmill.domains.common.requests import DATE, Column, Requests
 from gristmill.domains.timeseries import ingest as ingestion
-from gristmill.domains.timeseries.data import grid, known_features
+from gristmill.domains.timeseries.data import grid
 from gristmill.domains.timeseries.forecasts import forecast_columns, split_exported
+from gristmill.domains.timeseries.preprocess import time_features
 from gristmill.domains.timeseries.settings import Preprocess
 from gristmill.errors import DataError, RequestError, count_of
 from gristmill.export.loaded_bundle import LoadedBundle
@@ -138,7 +141,7 @@ def _known_columns(
     """Return the known columns of the last rows and of the steps after them, (series, seen + steps, known)."""
     anchor, frequency = anchor_of(signature), signature["frequency"]
     both = (pd.Index(ends.rows["ds"]), times)
-    features = [ends.by_series(known_features.features(at, settings, anchor, frequency)) for at in both]
+    features = [ends.by_series(time_features(at, settings, anchor, frequency)) for at in both]
     if not columns:
         return np.concatenate(features, axis=1)
     wanted = pd.DataFrame({"unique_id": ends.names.repeat(len(times) // len(ends.names)), "ds": times})
@@ -190,4 +193,21 @@ def _forecasts(bundle: LoadedBundle, ends: LastRows, known: Values, times: pd.In
     return pd.DataFrame({"unique_id": ends.names.repeat(steps), "ds": times.take(kept), **columns})
 
 
+class SeriesRequests(Requests):
+    """Rows of series with their times; the example has no body, to continue the pipeline's own data."""
+
+    def columns(self, bundle: LoadedBundle, ingest: Any, id_column: str | None) -> Sequence[Column]:
+        signature = bundle.signature
+        series = [Column(name, "string", "identifies the series", "a") for name in ingest.series]
+        observed = [*signature["targets"], *signature["inputs"]]
+        values = [Column(name, "number", "observed value", 1.0) for name in observed]
+        known = [Column(name, "number", "known in advance", 1.0) for name in ingest.known]
+        about = f"time; at least {signature['history']} rows of each series"
+        return [*series, *(Column(name, "string", about, DATE) for name in ingest.time), *values, *known]
+
+    def example(self, columns: Sequence[Column]) -> Mapping[str, Any] | None:
+        return None
+
+
 PREDICTION = SeriesPrediction()
+REQUESTS = SeriesRequests(needs_body=False)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.domains.timeseries.data import dataset, grid, known_features
+from gristmill.domains.timeseries.data import dataset, grid
 from gristmill.domains.timeseries.data.dataset import (
     PARTS,
     Layout,
@@ -20,10 +20,12 @@ from gristmill.domains.timeseries.data.dataset import (
 )
 from gristmill.domains.timeseries.data.split import min_before_block, min_past, split_all, split_each
 from gristmill.domains.timeseries.patterns.seasonality import find_season
-from gristmill.domains.timeseries.settings import Preprocess
-from gristmill.errors import DataError
+from gristmill.domains.timeseries.settings import Harmonics, Preprocess
+from gristmill.errors import DataError, RequestError
 from gristmill.settings.number_text import format_number
 from gristmill.util.table_io import read_arrays, read_document, read_runs, read_table, write_table
+
+_CATEGORIES = {"hour": ("hour", range(24)), "weekday": ("day_of_week", range(7)), "month": ("month", range(1, 13))}
 
 
 def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, int]:
@@ -119,7 +121,7 @@ def known_ahead(
     Harmonics begin at `anchor`, or at the first time of the table if it is None.
     """
     times = pd.Index(table["ds"])
-    features = known_features.features(times, settings, times.min() if anchor is None else anchor, summary["frequency"])
+    features = time_features(times, settings, times.min() if anchor is None else anchor, summary["frequency"])
     known: pd.DataFrame = pd.concat([table[summary["known"]].set_axis(times), features], axis=1)
     return known
 
@@ -127,7 +129,7 @@ def known_ahead(
 def after_the_end(times: pd.Index, end: int, summary: dict[str, Any], settings: Preprocess) -> pd.DataFrame:
     """Return the times of the horizon after the first series, which ends at a position, and their calendar features."""
     after = grid.after(times[end - 1], settings.horizon, summary["frequency"])
-    features = known_features.features(after, settings, times.min(), summary["frequency"])
+    features = time_features(after, settings, times.min(), summary["frequency"])
     return features.rename_axis("ds").reset_index()
 
 
@@ -174,3 +176,50 @@ def check_lengths(data: Prepared, counts: dict[str, int]) -> None:
             f"the {part} set has {size} observations, too few for a window of history {layout.history} + horizon "
             f"{layout.horizon}. Shorten them, or the other parts, in the table 'preprocess'."
         )
+
+
+def time_features(times: pd.Index, settings: Preprocess, anchor: "pd.Timestamp | int", frequency: str) -> pd.DataFrame:
+    """Return the configured features, one row for each time.
+
+    Calendar parts are 0 or 1 (`weekday 0` is Monday). Harmonics are `sin` and `cos` waves from the start of the
+    calendar period or, for a period in observations, from `anchor`, the first time of the data that the pipeline was
+    fitted on.
+
+    Raises:
+        RequestError: calendar features are configured for numbered observations.
+    """
+    calendar = [*settings.calendar, *(wave.period for wave in settings.harmonics if isinstance(wave.period, str))]
+    if calendar and not isinstance(times, pd.DatetimeIndex):
+        raise RequestError(
+            f"preprocess has calendar features ({calendar[0]!r}), but the observations are numbered. "
+            "Set the period of harmonics in observations, or use a column of dates as ingest.time."
+        )
+    columns: dict[str, npt.NDArray[np.float64]] = {}
+    for part in settings.calendar:
+        if part == "weekend":
+            columns[part] = (pd.DatetimeIndex(times).day_of_week >= 5).astype(float)
+        else:
+            attribute, categories = _CATEGORIES[part]
+            values = np.asarray(getattr(times, attribute))
+            columns |= {f"{part} {value}": (values == value).astype(float) for value in categories}
+    for wave in settings.harmonics:
+        phase = _phase(times, wave, anchor, frequency)
+        for pair in range(1, wave.pairs + 1):
+            angle = 2 * np.pi * pair * phase
+            columns |= {f"{wave.period} sin {pair}": np.sin(angle), f"{wave.period} cos {pair}": np.cos(angle)}
+    return pd.DataFrame(columns, index=times)
+
+
+def _phase(times: pd.Index, wave: Harmonics, anchor: "pd.Timestamp | int", frequency: str) -> npt.NDArray[np.float64]:
+    """Return the position of each time within its period, from 0 to 1."""
+    if not isinstance(wave.period, str):
+        return np.asarray(np.mod(grid.positions(times, anchor, frequency) / wave.period, 1.0))
+    times = pd.DatetimeIndex(times)
+    day = np.asarray((times - times.normalize()) / pd.Timedelta(days=1), np.float64)
+    match wave.period:
+        case "day":
+            return day
+        case "week":
+            return np.asarray((times.day_of_week + day) / 7)
+        case "year":
+            return np.asarray((times.day_of_year - 1 + day) / np.where(times.is_leap_year, 366, 365))

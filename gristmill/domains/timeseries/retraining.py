@@ -101,12 +101,19 @@ class SeriesRetraining(DomainRetraining):
             raise incomparable_error("the times of the data changed from dates to numbers, or from numbers to dates")
         old = now["ds"] <= then["ds"].max()
         counts = diff_rows(now[old].drop(columns="filled"), then, _KEYS).index.value_counts()
+
+        # A series ends early if it is more than twice as far behind the newest time as before.
+        ends, ends_before = (table.groupby("unique_id")["ds"].max() for table in (now, then))
+        both = ends.index.intersection(ends_before.index)
+        behind, behind_before = (last.max() - last[both] for last in (ends, ends_before))
+        ended = both[(behind > 2 * behind_before).to_numpy()]
         return DataChanges(
             later=now.loc[~old, "ds"].nunique(),
             late=counts.get(ADDED, 0),
             revised=counts.get(CHANGED, 0),
             removed=counts.get(LOST, 0),
-            **_added_and_ended_series(now, then),
+            added_series=_listed(ends.index.difference(both)),
+            ended_series=_listed(ended),
         )
 
     def diff(self, ingest: Path, before: Path) -> pd.DataFrame:
@@ -207,18 +214,6 @@ class SeriesRetraining(DomainRetraining):
         if settings.time_format == "integer":
             return None
         return datetime.fromisoformat(read_document(ingest / "summary.json")["last"]).replace(tzinfo=UTC)
-
-
-def _added_and_ended_series(now: pd.DataFrame, then: pd.DataFrame) -> dict[str, str]:
-    """Return the names of series that were added, and of those that end early and did not before.
-
-    A series ends early if it is more than twice as far behind the newest time as before.
-    """
-    ends, before = (table.groupby("unique_id")["ds"].max() for table in (now, then))
-    both = ends.index.intersection(before.index)
-    behind, behind_before = (last.max() - last[both] for last in (ends, before))
-    ended = both[(behind > 2 * behind_before).to_numpy()]
-    return {"added_series": _listed(ends.index.difference(both)), "ended_series": _listed(ended)}
 
 
 def _listed(names: pd.Index) -> str:

@@ -15,9 +15,8 @@ from gristmill.domains.timeseries.data import dataset
 from gristmill.domains.timeseries.data.dataset import Prepared
 from gristmill.domains.timeseries.fits.ensemble import average, held_out_forecast
 from gristmill.domains.timeseries.forecasts import VALIDATION, Array, Forecasts, by_network, write_forecast
-from gristmill.domains.timeseries.patterns.sparse_demand import is_sparse
 from gristmill.domains.timeseries.scores.backtest_scores import pooled, read_blocks
-from gristmill.domains.timeseries.scores.score_table import past_errors
+from gristmill.domains.timeseries.scores.score_table import is_sparse, past_errors
 from gristmill.errors import RequestError
 from gristmill.scores import MODEL
 from gristmill.settings.selection import Select
@@ -117,7 +116,14 @@ def scaled_loss(items: Items, squared: bool = False) -> Loss:
         scale = np.ones_like(scale)
     units = np.where(scale > 0, scale, np.inf)
     counted = (scale > 0).mean(axis=(1, 2))  # share of a window's values that have a scale
-    group = _group_of_windows(items)
+
+    # Group the windows by series, or by time; times of different blocks are different groups.
+    if _by_series(items):
+        group = np.concatenate([data.series_of(forecasts.starts) for data, _, forecasts in items])
+    else:
+        times = [pd.DataFrame({"time": data.times[forecasts.starts]}) for data, _, forecasts in items]
+        both = pd.concat(times, keys=range(len(items)), names=["item"])
+        group = np.asarray(both.groupby(["item", "time"]).ngroup(), np.int64)
     windows = np.bincount(group, counted > 0)
 
     def loss(forecast: Array) -> npt.NDArray[np.float64]:
@@ -126,15 +132,6 @@ def scaled_loss(items: Items, squared: bool = False) -> Loss:
         return np.asarray(np.bincount(group, errors)[windows > 0] / windows[windows > 0])
 
     return loss
-
-
-def _group_of_windows(items: Items) -> npt.NDArray[np.int64]:
-    """Return the group of each window: its series, or its time. Times of different blocks are different groups."""
-    if _by_series(items):
-        return np.concatenate([data.series_of(forecasts.starts) for data, _, forecasts in items])
-    times = [pd.DataFrame({"time": data.times[forecasts.starts]}) for data, _, forecasts in items]
-    both = pd.concat(times, keys=range(len(items)), names=["item"])
-    return np.asarray(both.groupby(["item", "time"]).ngroup(), np.int64)
 
 
 def _by_series(items: Items) -> bool:

@@ -5,9 +5,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from gristmill.domains.timeseries.models.autoregression import Autoregression
+from gristmill.domains.timeseries.models.classical import Autoregression, Ets
 from gristmill.domains.timeseries.models.naive import Differencing, Drift, MovingAverage, Naive, SeasonalNaive
-from gristmill.domains.timeseries.models.smoothing import Ets
 from gristmill.settings.base import (
     AnyShare,
     Columns,

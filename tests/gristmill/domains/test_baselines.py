@@ -20,7 +20,7 @@ from gristmill.domains.tabular.settings import Train as TrainRows
 from gristmill.domains.text.models.linear import NbLinear
 from gristmill.domains.text.settings import Evaluate as EvaluateTexts
 from gristmill.domains.text.settings import Train as TrainTexts
-from gristmill.domains.timeseries.models.autoregression import Autoregression
+from gristmill.domains.timeseries.models.classical import Autoregression
 from gristmill.domains.timeseries.settings import Evaluate as EvaluateSeries
 from gristmill.domains.timeseries.settings import Train as TrainSeries
 from gristmill.domains.vision.models.linear import LinearPixels

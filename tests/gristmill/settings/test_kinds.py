@@ -24,7 +24,7 @@ def test_a_package_offers_the_kinds_of_its_modules() -> None:
 def test_a_module_may_offer_several_kinds() -> None:
     modules = {settings_of(kind, "gristmill.domains.timeseries.models").__module__ for kind in ("gru", "lstm", "rnn")}
 
-    assert modules == {"gristmill.domains.timeseries.models.recurrent"}
+    assert modules == {"gristmill.domains.timeseries.models.sequence"}
 
 
 def test_the_last_of_several_packages_counts() -> None:

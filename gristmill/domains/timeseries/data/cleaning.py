@@ -20,7 +20,6 @@ from gristmill.sources.rows import Rows, UnusableRows
 Integers = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 Values = npt.NDArray[np.float64]
-Columns = dict[str, Values]
 
 NAME_SEPARATOR = " / "  # between the names of several columns that name a series together
 SEASONS_AVERAGED = 3  # earlier seasons whose mean fills a gap
@@ -34,7 +33,7 @@ class Observations:
     ids: pd.Index  # (series,) names, sorted
     series: npt.NDArray[np.signedinteger]  # (rows,) number of each row's series
     times: pd.Index  # (rows,)
-    columns: Columns  # (rows,) each
+    columns: dict[str, Values]  # (rows,) each
     positions: Integers = field(default_factory=lambda: np.empty(0, np.int64))  # (rows,) in the source; empty on a grid
     several: bool = False  # whether there are other series
 
@@ -120,10 +119,17 @@ def without_duplicates(rows: Observations, policy: str, source: Rows) -> Observa
         raise _duplicates(rows, again, source)
     kept = np.append(~again, True) if policy == "last" else np.append(True, ~again)
     single = rows.kept(kept)
-    if policy == "mean":
-        starts = np.flatnonzero(kept)
-        return replace(single, columns={name: _means(values, starts) for name, values in rows.columns.items()})
-    return single
+    if policy != "mean":
+        return single
+
+    # Take the mean of the rows of one time without missing values; NaN if all of them are missing.
+    starts, means = np.flatnonzero(kept), {}
+    for name, values in rows.columns.items():
+        present = ~np.isnan(values)
+        counts = np.add.reduceat(present.astype(np.int64), starts)
+        sums = np.add.reduceat(np.where(present, values, 0.0), starts)
+        means[name] = np.divide(sums, counts, out=np.full(len(starts), np.nan), where=counts > 0)
+    return replace(single, columns=means)
 
 
 def _duplicates(rows: Observations, again: Mask, source: Rows) -> UnusableRows:
@@ -157,14 +163,6 @@ def _steps(times: pd.Index, series: Integers) -> Integers:
     """Return the difference from each time to the next; 1 between two series."""
     values = times.asi8 if isinstance(times, pd.DatetimeIndex) else times.to_numpy()
     return np.where(np.diff(series) == 0, np.diff(values), 1)
-
-
-def _means(values: Values, starts: Integers) -> Values:
-    """Return the mean of each group of rows without missing values; NaN if all values of a group are missing."""
-    present = ~np.isnan(values)
-    counts = np.add.reduceat(present.astype(np.int64), starts)
-    sums = np.add.reduceat(np.where(present, values, 0.0), starts)
-    return np.asarray(np.divide(sums, counts, out=np.full(len(starts), np.nan), where=counts > 0))
 
 
 @dataclass(frozen=True)

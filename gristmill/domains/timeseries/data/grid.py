@@ -62,8 +62,17 @@ def infer_frequency(times: pd.Index, where: str, firsts: Integers | None = None)
     """
     firsts = np.zeros(1, np.int64) if firsts is None else firsts
     if isinstance(times, pd.DatetimeIndex):
+        # Let up to 1000 runs of three or more rows vote, spread evenly; none crosses the end of a series.
+        ends = np.append(firsts[1:], len(times))
+        counts = np.maximum((ends - firsts) // _ROWS_PER_VOTE, 1)
+        before = np.cumsum(counts) - counts
+        chosen = np.unique(np.linspace(0, counts.sum() - 1, min(_MAX_VOTES, counts.sum())).astype(np.int64))
+        series = np.searchsorted(before, chosen, side="right") - 1
+        starts = firsts[series] + (chosen - before[series]) * _ROWS_PER_VOTE
+        stops = np.minimum(starts + _ROWS_PER_VOTE, ends[series])
+        runs = [times[start:stop] for start, stop in zip(starts, stops, strict=True) if stop - start > 2]
         with pd.option_context("future.infer_freq_returns_offset", True):
-            offsets: list[Any] = [pd.infer_freq(times[run]) for run in _runs(firsts, len(times))]
+            offsets: list[Any] = list(map(pd.infer_freq, runs))
         votes = Counter(str(offset.freqstr) for offset in offsets if offset is not None)
     else:
         steps, counts = np.unique(np.delete(np.diff(times), firsts[1:] - 1), return_counts=True)
@@ -208,15 +217,3 @@ def _ruler(times: pd.Index, frequency: str, where: str) -> _Ruler:
 
 def _unknown(frequency: str, where: str, reason: str, expected: str = "a pandas alias: 'D', 'MS', 'h'") -> DataError:
     return DataError(f"{where}: frequency {frequency!r} in the table 'ingest': {reason}. Expected {expected}.")
-
-
-def _runs(firsts: Integers, rows: int) -> list[slice]:
-    """Return up to 1000 runs of three or more rows, spread evenly; none crosses the end of a series."""
-    ends = np.append(firsts[1:], rows)
-    counts = np.maximum((ends - firsts) // _ROWS_PER_VOTE, 1)
-    before = np.cumsum(counts) - counts
-    chosen = np.unique(np.linspace(0, counts.sum() - 1, min(_MAX_VOTES, counts.sum())).astype(np.int64))
-    series = np.searchsorted(before, chosen, side="right") - 1
-    starts = firsts[series] + (chosen - before[series]) * _ROWS_PER_VOTE
-    stops = np.minimum(starts + _ROWS_PER_VOTE, ends[series])
-    return [slice(start, stop) for start, stop in zip(starts.tolist(), stops.tolist(), strict=True) if stop - start > 2]

@@ -57,23 +57,22 @@ def time_shift(now: pd.DataFrame, then: pd.DataFrame) -> tuple[Any, ...]:
 
 def describe_shift(shift: Sequence[Any]) -> str:
     """Return distances in words, such as `+2 hours`; numbered observations have no unit."""
-    words = " or ".join(map(_describe, sorted(shift, key=lambda distance: not distance)))
-    return f"{words}, as with daylight saving time" if len(shift) > 1 else words
+    words = []
+    for distance in sorted(shift, key=lambda distance: not distance):
+        if not isinstance(distance, pd.Timedelta):
+            words.append(f"{distance:+,}")
+        elif not distance:
+            words.append("not at all")
+        else:  # in the largest unit of which it is a whole number
+            seconds = abs(distance.total_seconds())
+            unit, size = next((unit, size) for unit, size in _UNITS.items() if seconds % size == 0 or size == 1)
+            words.append(f"{'-' if distance < pd.Timedelta(0) else '+'}{count_of(int(seconds // size), unit)}")
+    return " or ".join(words) + ", as with daylight saving time" * (len(shift) > 1)
 
 
 def may_be_time_zone(shift: Sequence[Any]) -> bool:
     """Return whether two time zones may be this far apart."""
     return all(map(_may_be_zone, shift))
-
-
-def _describe(distance: Any) -> str:
-    if not isinstance(distance, pd.Timedelta):
-        return f"{distance:+,}"
-    if not distance:
-        return "not at all"
-    seconds = abs(distance.total_seconds())
-    unit, size = next((unit, size) for unit, size in _UNITS.items() if seconds % size == 0 or size == 1)
-    return f"{'-' if distance < pd.Timedelta(0) else '+'}{count_of(int(seconds // size), unit)}"
 
 
 def _may_be_zone(distance: Any) -> bool:

@@ -50,7 +50,12 @@ def read_times(rows: Rows, ingest: Ingest) -> tuple[pd.Index, int]:
     if ingest.time_format == "quarter":
         return _quarters(rows, ingest.time), 0
     if ingest.time_format in EPOCH_UNITS:
-        return _since_1970(rows, ingest.time, EPOCH_UNITS[ingest.time_format]), 0
+        if len(ingest.time) > 1:
+            raise RequestError("a time_format that counts from 1970 on requires exactly one time column in 'ingest'.")
+        counts = _whole_numbers(rows, ingest.time[0])
+        times = pd.to_datetime(counts, unit=EPOCH_UNITS[ingest.time_format], utc=True, errors="coerce")
+        _check_cells(rows, rows.frame[ingest.time[0]], np.asarray(times.isna()), "too large for a count since 1970")
+        return times.as_unit("us"), 0
     if len(ingest.time) > 1:
         return _assembled(rows, ingest), 0
 
@@ -117,15 +122,6 @@ def _assembled(rows: Rows, ingest: Ingest) -> pd.DatetimeIndex:
     times = pd.to_datetime(pd.DataFrame(values), errors="coerce")
     _check_cells(rows, rows.frame[ingest.time[-1]], times.isna().to_numpy(), "the day does not exist")
     return pd.DatetimeIndex(times).as_unit("us")
-
-
-def _since_1970(rows: Rows, columns: Sequence[str], unit: Literal["s", "ms"]) -> pd.DatetimeIndex:
-    """Read whole seconds or milliseconds since 1970, which are times in UTC."""
-    if len(columns) > 1:
-        raise RequestError("a time_format that counts from 1970 on requires exactly one time column in 'ingest'.")
-    times = pd.to_datetime(_whole_numbers(rows, columns[0]), unit=unit, utc=True, errors="coerce")
-    _check_cells(rows, rows.frame[columns[0]], np.asarray(times.isna()), "too large for a count since 1970")
-    return times.as_unit("us")
 
 
 def _quarters(rows: Rows, columns: Sequence[str]) -> pd.DatetimeIndex:
@@ -209,9 +205,16 @@ def _localised(clock: pd.DatetimeIndex, name: str, series: Numbers, rows: Rows) 
             f"a time that {reason}",
         )
 
-    # The times of a night that follow the last one before clocks were put back are in winter time.
+    # Group the repeated times by series and night, in the order of time.
     repeated = np.flatnonzero(clock.tz_localize(zone, ambiguous="NaT").isna())
-    for night in _nights(clock, series, repeated):
+    ends = pd.DataFrame({"series": series, "clock": clock}).groupby("series")["clock"].agg(["first", "last"])
+    backwards = (ends["last"] < ends["first"]).to_numpy()  # the newest row is first
+    nights = pd.Series(repeated).groupby([series[repeated], (clock[repeated] - pd.Timedelta(hours=12)).normalize()])
+
+    # The times of a night that follow the last one before clocks were put back are in winter time.
+    for _, group in nights:
+        night = group.to_numpy()
+        night = night[::-1] if backwards[series[night[0]]] else night
         turns = np.flatnonzero(np.diff(clock[night].asi8) <= 0)
         if len(turns) != 1:
             first = int(night.min())
@@ -222,12 +225,3 @@ def _localised(clock: pd.DatetimeIndex, name: str, series: Numbers, rows: Rows) 
             )
         summer[night[turns[0] + 1 :]] = False
     return clock.tz_localize(zone, ambiguous=summer)
-
-
-def _nights(clock: pd.DatetimeIndex, series: Numbers, repeated: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
-    """Return the positions of repeated times in the order of time, grouped by series and night."""
-    ends = pd.DataFrame({"series": series, "clock": clock}).groupby("series")["clock"].agg(["first", "last"])
-    backwards = (ends["last"] < ends["first"]).to_numpy()  # the newest row is first
-    nights = pd.Series(repeated).groupby([series[repeated], (clock[repeated] - pd.Timedelta(hours=12)).normalize()])
-    groups = [group.to_numpy() for _, group in nights]
-    return [group[::-1] if backwards[series[group[0]]] else group for group in groups]

@@ -13,7 +13,6 @@ import numpy.typing as npt
 from keras import ops
 
 from gristmill.domains.timeseries.data.dataset import Layout, Prepared
-from gristmill.domains.timeseries.data.feed import scaled
 from gristmill.domains.timeseries.data.series_scale import SeriesUnits, typically_scaled
 from gristmill.domains.timeseries.data.windows import Origins, thinned
 from gristmill.domains.timeseries.fits.model_shape import lags_and_means
@@ -22,6 +21,7 @@ from gristmill.domains.timeseries.fits.normalisation import (
     normalised,
     normalised_targets,
     offset,
+    scaled,
     standardise,
 )
 from gristmill.errors import Unsuitable
@@ -105,22 +105,17 @@ def step_features(window: Any, layout: Layout, levels: bool) -> Any:
     parts += [ops.std(targets[:, -length:], axis=1) for length in DEVIATION_LENGTHS if length <= layout.history]
     common = ops.concatenate(parts, axis=-1)
     steps = ops.repeat(common[:, None, :], horizon, axis=1)
-    columns = [steps, *_seasonal(targets, layout)]
+    columns = [steps]
+    if season := layout.season:  # the values one, two, … seasons before each step, (batch, horizon, targets) each
+        phases = np.arange(horizon) % season
+        places = [(layout.history - ago * season + phases).tolist() for ago in range(1, SEASONS + 1)]
+        within = [place for place in places if min(place) >= 0 and max(place) < layout.history]
+        columns += [ops.take(targets, place, axis=1) for place in within]
     if layout.known:
         columns.append(window[:, -horizon:, channels:])
     if horizon > 1:
         columns.append(ops.cumsum(ops.ones_like(steps[:, :, :1]), axis=1))
     return ops.concatenate(columns, axis=-1)
-
-
-def _seasonal(targets: Any, layout: Layout) -> list[Any]:
-    """Return the values one, two, … seasons before each step, (batch, horizon, targets) each."""
-    history, season = layout.history, layout.season
-    if not season:
-        return []
-    steps = np.arange(layout.horizon) % season
-    places = [(history - ago * season + steps).tolist() for ago in range(1, SEASONS + 1)]
-    return [ops.take(targets, place, axis=1) for place in places if min(place) >= 0 and max(place) < history]
 
 
 def rows_of(

@@ -14,7 +14,6 @@ import numpy.typing as npt
 from keras import ops
 
 from gristmill.domains.timeseries.data.dataset import Layout, Prepared
-from gristmill.domains.timeseries.data.feed import scaled
 from gristmill.domains.timeseries.data.windows import Origins
 from gristmill.domains.timeseries.fits.window_graph import filled
 
@@ -76,6 +75,12 @@ def standardised(core: keras.Model, layout: Layout, levels: int = 1, sequence: b
     shift, scale = (ops.repeat(value, levels, axis=-1) for value in offset(window, layout))
     # The order matters: Keras adds a second summand (batch, 1, 1) as a bias along the steps if batch = horizon.
     return keras.Model(window, shift + steps * scale)
+
+
+def scaled(values: Any, layout: Layout, targets_only: bool = False) -> Any:
+    """Return standardised values, (…, columns)."""
+    count = len(layout.targets) if targets_only else len(layout.mean)
+    return ((values - layout.mean[:count]) / layout.deviation[:count]).astype("float32")
 
 
 def standardise(layout: Layout) -> keras.layers.Rescaling:

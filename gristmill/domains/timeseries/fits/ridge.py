@@ -14,12 +14,17 @@ import numpy.typing as npt
 from keras import ops
 
 from gristmill.domains.timeseries.data.dataset import Prepared
-from gristmill.domains.timeseries.data.feed import scaled
 from gristmill.domains.timeseries.data.series_scale import SeriesUnits, typically_scaled
 from gristmill.domains.timeseries.data.view import check_complete
 from gristmill.domains.timeseries.data.windows import Origins, thinned
 from gristmill.domains.timeseries.fits.model_shape import Shape
-from gristmill.domains.timeseries.fits.normalisation import in_raw_units, normalised, normalised_targets, standardised
+from gristmill.domains.timeseries.fits.normalisation import (
+    in_raw_units,
+    normalised,
+    normalised_targets,
+    scaled,
+    standardised,
+)
 from gristmill.training.average_network import equal_average
 from gristmill.training.deadline import check_deadlines
 from gristmill.util.chunking import in_blocks

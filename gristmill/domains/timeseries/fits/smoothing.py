@@ -60,16 +60,6 @@ class Members:
     season: Matrix | None = None  # (steps + horizon, history): season that is taken out before and added after
 
 
-def ets_forecaster(data: Prepared, season: int) -> keras.Model:
-    """Return the network of exponential smoothing with and without trend, damping and season."""
-    return smoothing_forecaster(data, season, ets_members, has_season=season <= MAX_SEASON)
-
-
-def theta_forecaster(data: Prepared, season: int) -> keras.Model:
-    """Return the network of the theta method, on the values and on those without season."""
-    return smoothing_forecaster(data, season, theta_members, has_season=False)
-
-
 def smoothing_forecaster(data: Prepared, season: int, members: Callable[..., Members], has_season: bool) -> keras.Model:
     """Return the network, (batch, history, columns) to (batch, horizon, targets), that averages models.
 
@@ -80,7 +70,13 @@ def smoothing_forecaster(data: Prepared, season: int, members: Callable[..., Mem
     horizon, (history, steps) = data.layout.horizon, window_size(data, season)
     models = [members(steps, horizon)]
     if 1 < season <= history // 2:
-        models.append(members(steps, horizon, season) if has_season else _adjusted(models[0], history, season))
+        if has_season:
+            models.append(members(steps, horizon, season))
+        else:  # the season is fitted on the whole window: the steps that are compared pay for their share of it alone
+            waves = season > MAX_SEASON
+            operator = season_operator(history, horizon, season, waves)[history - steps :]
+            share = (2 * WAVES if waves else season) * steps / history
+            models.append(replace(models[0], season=operator, parameters=models[0].parameters + share))
 
     # Repeat the first values of a short series backwards, and divide values by the last one before taking logs.
     window = keras.Input((history, len(data.layout.columns)), name="history")
@@ -116,17 +112,6 @@ def window_size(data: Prepared, season: int) -> tuple[int, int]:
     wanted = max(MIN_HISTORY, min(SEASONS * season, MAX_HISTORY), MIN_SEASONS * season)
     history = min(wanted, longest_past(data))
     return history, history if season <= MAX_SEASON else min(history, MIN_HISTORY)
-
-
-def _adjusted(members: Members, history: int, season: int) -> Members:
-    """Return the models on values without season.
-
-    The season is fitted on the whole window, so the steps that are compared pay for their share of it alone.
-    """
-    waves, (_, horizon, steps) = season > MAX_SEASON, members.ahead.shape
-    operator = season_operator(history, horizon, season, waves)[history - steps :]
-    share = (2 * WAVES if waves else season) * steps / history
-    return replace(members, season=operator, parameters=members.parameters + share)
 
 
 def _along_line(values: Any, known: Any, moved: Any, steps: Any, count: Any) -> Any:

@@ -141,22 +141,20 @@ class _Windows:
         return np.asarray((self.truth - base) / unit)
 
     def calibrated(self, intervals: Intervals) -> Intervals:
-        """Return intervals with the factors of these windows."""
+        """Return intervals with the factors of these windows, (horizon, targets) for each level."""
         scores = self.scores(intervals.ratios)
         ordered = np.sort(np.where(intervals.ratios, scores, np.abs(scores)), axis=0)
-        factors = [_factor(ordered, level, intervals.ratios) for level in intervals.levels]
+        factors = []
+        for level in intervals.levels:
+            of_error = np.sign(level - MEDIAN) * _at_share(ordered, abs(2 * level - 1), math.ceil)
+            of_ratio = _at_share(ordered, level, math.floor if level < MEDIAN else math.ceil)
+            factors.append(np.where(intervals.ratios, of_ratio, of_error))
         return replace(intervals, factors=np.stack(factors, axis=-1), windows=len(self.truth))
 
     def loss(self, intervals: Intervals) -> Array:
         """Return the sum of the pinball losses of each target in local scales, (targets,)."""
         lost = mean_pinball_loss(self.truth, intervals.around(self.forecast, self.local), intervals.levels)
         return np.asarray((lost / self.local.scale[:, np.newaxis]).sum(axis=(0, 1)))
-
-
-def _factor(ordered: Array, level: float, ratios: Sequence[bool]) -> Array:
-    """Return the factor of a level, (horizon, targets), from ordered scores, (windows, horizon, targets)."""
-    of_error = np.sign(level - MEDIAN) * _at_share(ordered, abs(2 * level - 1), math.ceil)
-    return np.where(ratios, _at_share(ordered, level, math.floor if level < MEDIAN else math.ceil), of_error)
 
 
 def _at_share(ordered: Array, share: float, whole: Callable[[float], int]) -> Array:

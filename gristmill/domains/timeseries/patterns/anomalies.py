@@ -18,15 +18,15 @@ from gristmill.domains.timeseries.forecasts import Array
 from gristmill.domains.timeseries.intervals.calibration import local_at
 from gristmill.domains.timeseries.intervals.quantiles import Intervals, clipped
 
-Forecaster = Callable[[Prepared, Origins], Array]  # (windows, horizon, targets)
-
 _MAX_ROUNDS = 20  # at most this many values of one cluster are flagged
 
 
-def flag(data: Prepared, part: str, forecaster: Forecaster, intervals: Intervals) -> pd.DataFrame:
+def flag(
+    data: Prepared, part: str, forecaster: Callable[[Prepared, Origins], Array], intervals: Intervals
+) -> pd.DataFrame:
     """Return the anomalies of a part: `unique_id`, `channel`, `ds`, `y`, `expected`, `low`, `high`.
 
-    Values outside `intervals` are flagged.
+    Values outside `intervals` are flagged. The forecaster returns (windows, horizon, targets) from some origins.
     """
     starts = data.all_origins(part, horizon=1, stride=1)
     starts = starts[~data.filled[starts]]

@@ -60,16 +60,30 @@ def segments(values: Values, season: int | None) -> list[Segment]:
 
 def change_points(values: Values, season: int | None) -> list[int]:
     """Return the positions of the change points."""
-    # 1. Subtract the season, and average a long series; an incomplete last block is left out.
+    # 1. Subtract the season, which does not change its shape in a series too long for STL. Average a long series; an
+    # incomplete last block is left out.
+    if len(values) <= MAX_OBSERVATIONS or not season or 2 * season > len(values):
+        seasonal = decompose(values, season)[1]
+    else:
+        periods = values[: len(values) // season * season].reshape(-1, season)
+        shape = (periods - periods.mean(axis=1, keepdims=True)).mean(axis=0)
+        seasonal = np.resize(shape, len(values))
     size = -(-len(values) // MAX_POINTS)
     whole = len(values) // size * size
-    adjusted = values - _seasonal(values, season)
-    points = np.asarray(adjusted[:whole].reshape(-1, size).mean(axis=1))
+    points = np.asarray((values - seasonal)[:whole].reshape(-1, size).mean(axis=1))
 
     # 2. Subtract the autocorrelation.
     shortest = max(MIN_SEGMENT_POINTS, -(-(season or 0) // size))
-    independent, deviation = _independent(points)
-    if deviation == 0 or len(independent) < 2 * shortest:
+    if len(points) <= 2 * shortest:
+        return []
+    spread = [_trimmed(points[lag:] - points[:-lag], 0.05) for lag in (1, 2)]
+    autocorrelation = float(np.clip(spread[1] / spread[0] - 1, 0, _MAX_AUTOCORRELATION)) if spread[0] else 0.0
+    independent = points[1:] - autocorrelation * points[:-1]
+    steps = np.diff(independent)
+    # Only 1 % is trimmed, because tails are noise too; nothing is trimmed if the rest is 0, as between exact steps.
+    square = _trimmed(steps, 0.01) / _TRIMMED_NORMAL or np.square(steps).mean()
+    deviation = float(np.sqrt(square / 2))
+    if deviation == 0:
         return []
 
     # 3. Split the remainder; its first point has no predecessor and was dropped.
@@ -115,28 +129,6 @@ def _squared_residuals(sums: Values, starts: Places, end: int) -> Values:
     spread, along = xx - x * x / count, xy - x * y / count
     explained = np.divide(along * along, spread, out=np.zeros(len(starts)), where=spread > 0)
     return np.asarray(yy - y * y / count - explained)
-
-
-def _seasonal(values: Values, season: int | None) -> Values:
-    """Return the seasonal part of each value; in a series too long for STL the season does not change its shape."""
-    if len(values) <= MAX_OBSERVATIONS or not season or 2 * season > len(values):
-        return decompose(values, season)[1]
-    periods = values[: len(values) // season * season].reshape(-1, season)
-    shape = (periods - periods.mean(axis=1, keepdims=True)).mean(axis=0)
-    return np.resize(shape, len(values))
-
-
-def _independent(points: Values) -> tuple[Values, float]:
-    """Return the points without their autocorrelation, and the standard deviation of the noise."""
-    if len(points) < 3:
-        return points[1:], 0.0
-    spread = [_trimmed(points[lag:] - points[:-lag], 0.05) for lag in (1, 2)]
-    autocorrelation = float(np.clip(spread[1] / spread[0] - 1, 0, _MAX_AUTOCORRELATION)) if spread[0] else 0.0
-    independent = points[1:] - autocorrelation * points[:-1]
-    steps = np.diff(independent)
-    # Only 1 % is trimmed, because tails are noise too; nothing is trimmed if the rest is 0, as between exact steps.
-    square = _trimmed(steps, 0.01) / _TRIMMED_NORMAL or np.square(steps).mean()
-    return independent, float(np.sqrt(square / 2))
 
 
 def _trimmed(steps: Values, share: float) -> float:

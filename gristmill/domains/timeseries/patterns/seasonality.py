@@ -32,10 +32,18 @@ def find_season(values: Values) -> int | None:
     The result is a whole number: 365 for a season of 365.25 days. With few periods and noise it may be off by 1 %. Only
     the last 20,000 values are used. A season is never longer than half the series.
     """
-    values = _without_line(np.asarray(values, np.float64)[-MAX_OBSERVATIONS:])
+    values = np.asarray(values, np.float64)[-MAX_OBSERVATIONS:]
     longest = len(values) // 2
-    if longest < 2 or not values.any():
+    if longest < 2:
         return None
+
+    # Subtract the least-squares line, and scale the rest to deviation 1, unless it is only rounding errors.
+    time, centred = np.linspace(-1, 1, len(values)), values - values.mean()
+    rest = centred - time * (time @ centred) / (time @ time)
+    varies = np.ptp(rest) > 1e-9 * max(np.ptp(values), abs(values[0]))
+    if not varies:
+        return None
+    values = rest / rest.std()
 
     # 1. Find candidates, exact enough to be off by at most an eighth of a period over all periods.
     peaks = {lag for series in (values, np.diff(values)) for lag in _peaks(series, longest)[:MAX_CANDIDATES]}
@@ -63,7 +71,18 @@ def replication(values: Values, length: int) -> float:
     An incomplete period is left out once at each end and the smaller result counts, so that an outlier in it has an
     effect. The distance is at most half the length of the series.
     """
-    return min(_score(periods) for periods in _ends(values, length))
+    scores = []
+    for periods in _ends(values, length):
+        between, within = _variances(periods)
+        if between <= within:
+            return 0.0
+        # The F ratio of the two variances as a standard normal value (Paulson).
+        freedom = _freedom(periods - periods.mean(axis=0))
+        ratio = np.cbrt(between / max(within, 1e-12 * between))
+        chance = 2 / (9 * freedom), 2 / (9 * freedom * (len(periods) - 1))
+        score = ((1 - chance[1]) * ratio - (1 - chance[0])) / np.sqrt(chance[1] * ratio**2 + chance[0])
+        scores.append(float(score))
+    return min(scores)
 
 
 def explained(values: Values, length: int) -> float:
@@ -86,18 +105,6 @@ def _variances(periods: Values) -> tuple[float, float]:
     between = count * np.square(periods.mean(axis=0)).sum()
     within = max(np.square(periods).sum() - between, 0.0)
     return float(between / (length - 1)), float(within / ((count - 1) * (length - 1)))
-
-
-def _score(periods: Values) -> float:
-    """Return the F ratio of the two variances as a standard normal value (Paulson)."""
-    between, within = _variances(periods)
-    if between <= within:
-        return 0.0
-    freedom = _freedom(periods - periods.mean(axis=0))
-    ratio = np.cbrt(between / max(within, 1e-12 * between))
-    chance = 2 / (9 * freedom), 2 / (9 * freedom * (len(periods) - 1))
-    score = ((1 - chance[1]) * ratio - (1 - chance[0])) / np.sqrt(chance[1] * ratio**2 + chance[0])
-    return float(score)
 
 
 def _freedom(rest: Values) -> float:
@@ -162,12 +169,3 @@ def _shape(values: Values, season: int) -> Values:
     """Return the mean of each position in the season, repeated over the series."""
     phases = np.arange(len(values)) % season
     return np.asarray((np.bincount(phases, values) / np.bincount(phases))[phases])
-
-
-def _without_line(values: Values) -> Values:
-    """Return the values without their least-squares line, with deviation 1; zeros if only rounding errors are left."""
-    if len(values) < 2:
-        return np.zeros_like(values)
-    time, centred = np.linspace(-1, 1, len(values)), values - values.mean()
-    rest: Values = centred - time * (time @ centred) / (time @ time)
-    return rest / rest.std() if np.ptp(rest) > 1e-9 * max(np.ptp(values), abs(values[0])) else np.zeros_like(values)

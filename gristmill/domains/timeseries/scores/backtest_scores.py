@@ -108,16 +108,13 @@ def score_blocks(blocks: Sequence[Block], levels: Sequence[float], max_history: 
 
 def summarised(table: pd.DataFrame) -> dict[str, Any]:
     """Return the mean of each forecaster's metrics, and their standard deviation over windows and over seeds."""
-    metrics = [name for name in table if name not in LABELS]
-    summary = {
-        str(name): {str(metric): _spread(rows, str(metric)) for metric in metrics}
-        for name, rows in table.groupby("forecaster", sort=False)
-    }
+    metrics = [name for name in map(str, table) if name not in LABELS]
+    summary: dict[str, dict[str, Any]] = {}
+    for forecaster, rows in table.groupby("forecaster", sort=False):
+        own = summary.setdefault(str(forecaster), {})
+        for metric in metrics:
+            values = rows.set_index(["window", "seed"])[metric].astype(float).unstack("seed")
+            mean, over_seeds = values.to_numpy().mean(), values.std(axis=1, ddof=0).mean()
+            spread = {"mean": mean, "over_windows": values.mean(axis=1).std(ddof=0), "over_seeds": over_seeds}
+            own[metric] = {name: None if np.isnan(value) else float(value) for name, value in spread.items()}
     return {"windows": int(table["window"].nunique()), "seeds": int(table["seed"].nunique()), "forecasters": summary}
-
-
-def _spread(rows: pd.DataFrame, metric: str) -> dict[str, float | None]:
-    values = rows.set_index(["window", "seed"])[metric].astype(float).unstack("seed")
-    mean, over_seeds = values.to_numpy().mean(), values.std(axis=1, ddof=0).mean()
-    spread = {"mean": mean, "over_windows": values.mean(axis=1).std(ddof=0), "over_seeds": over_seeds}
-    return {name: None if np.isnan(value) else float(value) for name, value in spread.items()}

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.domains.timeseries.data.dataset import Prepared, range_sums
+from gristmill.domains.timeseries.data.dataset import Prepared, inside, range_sums
 from gristmill.domains.timeseries.forecasts import PREDICTIONS, Array, Forecasts, as_rows, prediction_columns
 from gristmill.domains.timeseries.scores import metrics
 from gristmill.util.table_io import read_table, table_writer
@@ -20,6 +20,7 @@ POINT_METRICS = ("mae", "rmse", "mse", "mape", "smape", "mase", "rmsse", "skill"
 QUANTILE_METRICS = ("pinball", "coverage", "width", "wql")
 ROOT_METRICS = ("rmse", "rmsse")  # roots of the mean of their losses
 
+SPARSE = 0.5  # share of zeros from which series are sparse: then 0 has the smallest absolute error
 SCORES = "scores.parquet"  # of all parts, in the artifact of evaluate
 
 Sums = npt.NDArray[np.float64]  # (2, groups): sum of the losses that count, and their number
@@ -65,20 +66,15 @@ class GroupScores:
     def table(self, part: str) -> pd.DataFrame:
         """Return one row for each group and forecaster; a score that a forecaster does not have is NaN."""
         groups = {"part": part, "by": self.groups.by, "group": self.groups.names}
-        tables = [
-            pd.DataFrame(groups | {"forecaster": name, "examples": self.groups.windows} | self._scores(name))
-            for name in self.sums
-        ]
+        naive, tables = mean_score("mae", self.sums[NAIVE]["mae"]), []
+        for name, by_metric in self.sums.items():
+            scores = {metric: mean_score(metric, sums) for metric, sums in by_metric.items()}
+            scores["skill"] = metrics.skill(scores["mae"], naive)
+            if "pinball" in scores:
+                scores["wql"] = metrics.wql(scores["pinball"], scores["size"])
+            tables.append(pd.DataFrame(groups | {"forecaster": name, "examples": self.groups.windows} | scores))
         table = pd.concat(tables).sort_index(kind="stable", ignore_index=True)  # all forecasters of a group together
         return table[columns_of(has_quantiles="wql" in table)]
-
-    def _scores(self, name: str) -> dict[str, Array]:
-        """Return the scores of a forecaster by metric, (groups,)."""
-        scores = {metric: mean_score(metric, sums) for metric, sums in self.sums[name].items()}
-        scores["skill"] = metrics.skill(scores["mae"], mean_score("mae", self.sums[NAIVE]["mae"]))
-        if "pinball" in scores:
-            scores["wql"] = metrics.wql(scores["pinball"], scores["size"])
-        return scores
 
 
 class PartScores:
@@ -97,7 +93,19 @@ class PartScores:
 
     def add(self, forecasts: Forecasts) -> pd.DataFrame | None:
         """Add the forecasts of a block; return the scores of its series, or None if there are not several."""
-        scored = self._score(forecasts)
+        # Sum the losses of each forecaster over the groups of the block.
+        truth, units = forecasts.truth, _of_windows(self._errors, self._data, forecasts)
+        sums_of: list[tuple[Grouping, dict[str, dict[str, Sums]]]]
+        sums_of = [(grouping, {}) for grouping in groupings(self._data, forecasts)]
+        for name, forecast in forecasts.by_name.items():
+            by_metric = losses(truth, forecast, *units)
+            if (quantiles := forecasts.quantiles_of(name)) is not None:
+                by_metric |= quantile_losses(truth, quantiles, forecasts.levels)
+            for grouping, sums in sums_of:
+                sums[name] = {metric: grouping.sum(loss) for metric, loss in by_metric.items()}
+
+        # Add them to those of other blocks, except those of single series, which no other block has.
+        scored = [GroupScores(grouping, sums) for grouping, sums in sums_of]
         by_series = next((scores for scores in scored if scores.groups.by == "series"), None)
         whole = [scores for scores in scored if scores is not by_series]
         self._whole = [a + b for a, b in zip(self._whole, whole, strict=True)] if self._whole else whole
@@ -106,19 +114,6 @@ class PartScores:
     def table(self) -> pd.DataFrame:
         """Return the scores of all blocks together, and those by step and by channel."""
         return pd.concat([scores.table(self._part) for scores in self._whole], ignore_index=True)
-
-    def _score(self, forecasts: Forecasts) -> list[GroupScores]:
-        """Return the sums over the groups of a block."""
-        truth, units = forecasts.truth, _of_windows(self._errors, self._data, forecasts)
-        scored: list[tuple[Grouping, dict[str, dict[str, Sums]]]]
-        scored = [(grouping, {}) for grouping in groupings(self._data, forecasts)]
-        for name, forecast in forecasts.by_name.items():
-            by_metric = losses(truth, forecast, *units)
-            if (quantiles := forecasts.quantiles_of(name)) is not None:
-                by_metric |= quantile_losses(truth, quantiles, forecasts.levels)
-            for grouping, sums in scored:
-                sums[name] = {metric: grouping.sum(loss) for metric, loss in by_metric.items()}
-        return [GroupScores(grouping, sums) for grouping, sums in scored]
 
 
 def columns_of(has_quantiles: bool) -> list[str]:
@@ -241,3 +236,20 @@ def write_forecasts(data: Prepared, parts: Mapping[str, Iterator[Forecasts]], ou
 def read_scores(folder: Path) -> pd.DataFrame:
     """Read the scores from the folder of `evaluate`, without those of single series."""
     return read_table(folder / SCORES, by=("all", "step", "channel"))
+
+
+def share_of_zeros(data: Prepared) -> float:
+    """Return the share of zeros among the targets of the training set."""
+    targets = len(data.layout.targets)
+    is_zero = (data.values[:, :targets] == 0)[inside(len(data.values), data.part("train"))]
+    return float(is_zero.mean()) if is_zero.size else 0.0
+
+
+def is_sparse(data: Prepared) -> bool:
+    """Return whether at least half of all values are 0, such as in the daily demand for a spare part.
+
+    The mean absolute error is lowest for a forecast of 0. So models are compared by squared errors, whose best
+    forecast is the mean (Makridakis, Spiliotis & Assimakopoulos, "M5 accuracy competition", International Journal of
+    Forecasting 38(4), 2022).
+    """
+    return share_of_zeros(data) >= SPARSE

@@ -7,7 +7,6 @@ import numpy as np
 
 from gristmill.domains.common.score_warnings import coverage_warning
 from gristmill.domains.timeseries.data.dataset import Prepared
-from gristmill.domains.timeseries.data.windows import Origins
 from gristmill.domains.timeseries.scores.score_table import NAIVE
 from gristmill.errors import count_of
 from gristmill.scores import MODEL, ByPart
@@ -24,7 +23,14 @@ def score_warnings(data: Prepared, scored: Mapping[str, ByPart], level: float) -
     """Yield sentences on why the scores of the test set may mislead; intervals should have the coverage `level`."""
     starts = data.origins("test")
     windows = count_of(len(starts), "test windows")
-    independent = _independent_windows(data, starts)
+
+    # Count the windows that do not overlap in time, as many as possible, because one event affects all series.
+    begins, firsts = np.unique(data.times[starts].to_numpy(), return_index=True)
+    ends = data.times[starts[firsts] + data.layout.horizon - 1].to_numpy()
+    independent, last = 0, None
+    for begin, end in zip(begins, ends, strict=True):
+        if last is None or begin > last:
+            independent, last = independent + 1, end
     if (coverage := scored[MODEL]["test"].get("coverage")) is not None:
         covered = f"{level:.0%} prediction intervals cover {coverage:.1%} of the values in {windows}"
         if independent < len(starts):
@@ -32,8 +38,14 @@ def score_warnings(data: Prepared, scored: Mapping[str, ByPart], level: float) -
         low, high = "the intervals are too narrow", "the intervals are too wide"
         if warning := coverage_warning(covered, coverage, level, independent, low, high):
             yield warning
-    test_error = scored[NAIVE]["test"]["mae"]
-    training_error = _naive_error_in_training(data)
+
+    # Compare the errors of the last value as the forecast, on the test set and in windows spread over the training set.
+    test_error, training_error = scored[NAIVE]["test"]["mae"], 0.0
+    trained = data.origins("train")
+    trained = trained[:: max(1, len(trained) // _MAX_WINDOWS)]
+    if len(trained):
+        values = data.values[trained - 1, np.newaxis, : len(data.layout.targets)]
+        training_error = float(np.abs(data.targets(trained).astype(np.float64) - values).mean())
     if test_error is not None and test_error < _NEARLY_CONSTANT * training_error:
         nearly = "nearly " if test_error else ""
         yield (
@@ -63,22 +75,3 @@ def leak_warnings(data: Prepared, scored: Mapping[str, ByPart], importance: Mapp
             f"an MAE of {1 - skill:.2%} of the naive error on the test set is suspiciously low: check that column "
             f"{first!r}, on which the model relies most, is known when you forecast; if not, remove it from [ingest]"
         )
-
-
-def _independent_windows(data: Prepared, starts: Origins) -> int:
-    """Return the largest number of windows that do not overlap in time, because one event affects all series."""
-    begins, firsts = np.unique(data.times[starts].to_numpy(), return_index=True)
-    ends = data.times[starts[firsts] + data.layout.horizon - 1].to_numpy()
-    count, end = 0, None
-    for begin, own_end in zip(begins, ends, strict=True):
-        if end is None or begin > end:
-            count, end = count + 1, own_end
-    return count
-
-
-def _naive_error_in_training(data: Prepared) -> float:
-    """Return the mean absolute error of the last value as the forecast, in windows spread over the training set."""
-    starts = data.origins("train")
-    starts = starts[:: max(1, len(starts) // _MAX_WINDOWS)]
-    last = data.values[starts - 1, np.newaxis, : len(data.layout.targets)]
-    return float(np.abs(data.targets(starts).astype(np.float64) - last).mean()) if len(starts) else 0.0

@@ -9,9 +9,8 @@ import pytest
 
 from gristmill.domains.timeseries.data.dataset import Prepared
 from gristmill.domains.timeseries.data.windows import target_index
-from gristmill.domains.timeseries.models.autoregression import Autoregression
+from gristmill.domains.timeseries.models.classical import Autoregression, Ets
 from gristmill.domains.timeseries.models.naive import Differencing, MovingAverage, Naive, SeasonalNaive
-from gristmill.domains.timeseries.models.smoothing import Ets
 from gristmill.domains.timeseries.part_forecasts import baseline_forecasts
 from gristmill.domains.timeseries.scores.metrics import absolute_error, squared_error
 from gristmill.domains.timeseries.settings import BASELINES

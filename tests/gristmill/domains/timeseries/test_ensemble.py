@@ -14,10 +14,10 @@ from gristmill.domains.timeseries.fits.ensemble import average
 from gristmill.domains.timeseries.fits.normalisation import in_raw_units
 from gristmill.domains.timeseries.forecasts import by_network
 from gristmill.domains.timeseries.intervals.quantiles import Intervals, with_quantiles
+from gristmill.domains.timeseries.models.classical import Ets
 from gristmill.domains.timeseries.models.dense import Dense
 from gristmill.domains.timeseries.models.linear import Linear
 from gristmill.domains.timeseries.models.naive import MovingAverage, SeasonalNaive
-from gristmill.domains.timeseries.models.smoothing import Ets
 from gristmill.domains.timeseries.settings import Train
 from gristmill.domains.timeseries.train import fit_forecaster
 from gristmill.export.formats import FORMATS

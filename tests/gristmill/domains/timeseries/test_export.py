@@ -11,8 +11,8 @@ from gristmill.domains.timeseries.data import dataset
 from gristmill.domains.timeseries.export import export, signature
 from gristmill.domains.timeseries.intervals.calibration import local_at
 from gristmill.domains.timeseries.intervals.quantiles import intervals_of, with_quantiles
-from gristmill.domains.timeseries.models.conv import Conv
 from gristmill.domains.timeseries.models.linear import Linear
+from gristmill.domains.timeseries.models.sequence import Conv
 from gristmill.domains.timeseries.settings import Export, Ingest, Train
 from gristmill.errors import ParityError
 from gristmill.export import bundle

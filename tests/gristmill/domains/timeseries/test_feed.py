@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from gristmill.domains.timeseries.data.dataset import Prepared
-from gristmill.domains.timeseries.data.feed import WindowFeed, scaled
+from gristmill.domains.timeseries.fits.normalisation import scaled
 from gristmill.domains.timeseries.settings import Train
+from gristmill.domains.timeseries.train import WindowFeed
 from helpers.feeds import batches_of, batches_within_a_graph
 from helpers.small_runs import assembled
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gristmill.domains.timeseries.data.dataset import Prepared
-from gristmill.domains.timeseries.scores.importance import features_of, importance_of_channels
+from gristmill.domains.timeseries.evaluate import features_of, importance_of_channels
 from gristmill.util.table_io import read_document
 from helpers.small_runs import Folders, assembled
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gristmill.domains.timeseries.data.grid import after
-from gristmill.domains.timeseries.data.known_features import features
+from gristmill.domains.timeseries.preprocess import time_features
 from gristmill.domains.timeseries.settings import Harmonics, Preprocess
 from gristmill.errors import RequestError
 from helpers.small_runs import months
@@ -18,7 +18,7 @@ HOURS = pd.date_range("2024-02-28 00:00", periods=24 * 12, freq="h")  # a leap d
 def made(times: pd.Index, anchor: object = None, frequency: str = "h", **settings: object) -> pd.DataFrame:
     """Return the features of times."""
     cut = Preprocess.model_validate({"history": 1} | settings)
-    return features(times, cut, times[0] if anchor is None else anchor, frequency)
+    return time_features(times, cut, times[0] if anchor is None else anchor, frequency)
 
 
 def test_each_part_of_the_calendar_has_a_column_a_value() -> None:

@@ -22,7 +22,7 @@ from gristmill.domains.timeseries.fits.normalisation import in_raw_units
 from gristmill.domains.timeseries.forecasts import by_network
 from gristmill.domains.timeseries.models.dense import Dense
 from gristmill.domains.timeseries.models.linear import Linear
-from gristmill.domains.timeseries.models.recurrent import Gru
+from gristmill.domains.timeseries.models.sequence import Gru
 from gristmill.domains.timeseries.settings import Backtest, Train
 from gristmill.domains.timeseries.train import fit_forecaster
 from gristmill.errors import DataError

@@ -11,8 +11,8 @@ import pytest
 
 from gristmill.domains.timeseries.data import dataset
 from gristmill.domains.timeseries.forecasts import read_predictions
-from gristmill.domains.timeseries.models.conv import Conv
 from gristmill.domains.timeseries.models.linear import Linear
+from gristmill.domains.timeseries.models.sequence import Conv
 from gristmill.domains.timeseries.settings import Harmonics, Ingest, Preprocess, Train
 from gristmill.errors import DataError, RequestError
 from gristmill.export import bundle

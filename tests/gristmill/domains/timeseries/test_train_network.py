@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from gristmill.domains.timeseries.fits.model_shape import Shape
 from gristmill.domains.timeseries.models.dense import Dense
 from gristmill.domains.timeseries.models.linear import Linear
-from gristmill.domains.timeseries.models.recurrent import Rnn
+from gristmill.domains.timeseries.models.sequence import Rnn
 from gristmill.domains.timeseries.settings import Train
 from gristmill.domains.timeseries.train import build, check_compatible, fit_forecaster, pinball
 from gristmill.errors import RequestError

@@ -8,9 +8,9 @@ import pytest
 
 from gristmill.domains.timeseries.data.view import view, with_seasonal_history
 from gristmill.domains.timeseries.forecasts import by_network, read_predictions
-from gristmill.domains.timeseries.models.conv import Conv
 from gristmill.domains.timeseries.models.dense import Dense
 from gristmill.domains.timeseries.models.linear import Linear
+from gristmill.domains.timeseries.models.sequence import Conv
 from gristmill.domains.timeseries.settings import Ingest, Train
 from gristmill.errors import Unsuitable
 from gristmill.settings.custom_code import CustomCode

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gristmill.domains.timeseries.models.autoregression import Autoregression
+from gristmill.domains.timeseries.models.classical import Autoregression
 from gristmill.errors import Unsuitable
 from helpers.small_runs import assembled
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from gristmill.domains.timeseries.fits.model_shape import Shape
-from gristmill.domains.timeseries.models.conv import Conv
+from gristmill.domains.timeseries.models.sequence import Conv
 
 
 def test_dilations_double_from_layer_to_layer() -> None:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from gristmill.domains.timeseries.fits.model_shape import Shape
-from gristmill.domains.timeseries.models.multiscale import Multiscale
+from gristmill.domains.timeseries.models.dense import Multiscale
 
 SHAPE = Shape(history=11, horizon=2, channels=2, known=1, outputs=4)
 WINDOWS = np.random.default_rng(0).normal(size=(5, 11, 3)).astype(np.float32)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gristmill.domains.timeseries.fits.model_shape import Shape
-from gristmill.domains.timeseries.models.recurrent import Bidirectional, ConvLstm, Gru, Lstm, Rnn, stack
+from gristmill.domains.timeseries.models.sequence import Bidirectional, ConvLstm, Gru, Lstm, Rnn, stack
 from gristmill.errors import RequestError
 
 CELLS = [(Rnn, "rnn", "SimpleRNN"), (Lstm, "lstm", "LSTM"), (Gru, "gru", "GRU")]

@@ -17,7 +17,7 @@ from gristmill.domains.timeseries.fits.smoothing import (
     operators,
     season_operator,
 )
-from gristmill.domains.timeseries.models.smoothing import Ets, Theta
+from gristmill.domains.timeseries.models.classical import Ets, Theta
 from gristmill.errors import Unsuitable
 from helpers.small_runs import assembled
 

@@ -9,9 +9,9 @@ from gristmill.domains.timeseries.data.dataset import Prepared
 from gristmill.domains.timeseries.data.windows import thinned
 from gristmill.domains.timeseries.fits import tsb as tsb_graph
 from gristmill.domains.timeseries.forecasts import by_network
+from gristmill.domains.timeseries.models.classical import Tsb
 from gristmill.domains.timeseries.models.naive import MovingAverage, Naive
-from gristmill.domains.timeseries.models.tsb import Tsb
-from gristmill.domains.timeseries.patterns.sparse_demand import is_sparse, share_of_zeros
+from gristmill.domains.timeseries.scores.score_table import is_sparse, share_of_zeros
 from helpers.small_runs import assembled
 
 RANDOM = np.random.default_rng(0)

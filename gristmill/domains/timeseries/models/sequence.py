@@ -1,4 +1,4 @@
-"""Stacks of recurrent layers: simple, LSTM and GRU, in one direction, in both, or after a convolution."""
+"""Networks that read a window step by step, of any length: recurrent layers, causal convolutions, and both."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -95,3 +95,24 @@ def _network(name: str, shape: Shape, hidden: list[Any]) -> "keras.Model":
     import keras
 
     return keras.Sequential([keras.Input((None, shape.columns)), *hidden, keras.layers.Dense(shape.outputs)], name=name)
+
+
+class Conv(NetworkSettings):
+    """Dilated causal convolutions, as in WaveNet (van den Oord et al., arXiv 1609.03499, 2016)."""
+
+    kind: Literal["conv"]
+    filters: Sizes = (32, 32, 32)  # filters of each layer; dilations are 1, 2, 4, …
+    kernel: KernelSize = 3  # observations that a filter spans
+
+    def build(self, shape: Shape) -> "keras.Model":
+        """Return the network, which takes windows of any length."""
+        import keras
+
+        window = keras.Input((None, shape.columns))
+        features = window
+        for layer, width in enumerate(self.filters):
+            features = keras.layers.Conv1D(
+                width, self.kernel, padding="causal", dilation_rate=2**layer, activation="relu"
+            )(features)
+        forecast = keras.layers.Dense(shape.outputs)(features if shape.sequence else features[:, -1])
+        return keras.Model(window, forecast, name="conv")
