@@ -1,8 +1,11 @@
 """Small and large series count alike: the scale of each is its mean step before the validation set."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from gristmill.domains.timeseries.data.dataset import inside
 from gristmill.domains.timeseries.data.series_scale import SeriesUnits, step_sizes, typically_scaled
 from helpers.small_runs import assembled
 
@@ -36,6 +39,15 @@ def test_several_series_have_the_scale_of_the_typical_one() -> None:
     assert layout.deviation == pytest.approx(np.median(deviations, axis=0))
     one = assembled(SERIES[0], history=4)
     assert typically_scaled(one) is one
+
+
+def test_no_scale_depends_on_values_after_the_training_set() -> None:
+    later = ~inside(len(DATA.values), DATA.part("train"))
+    changed = replace(DATA, values=np.where(later[:, np.newaxis], 1_000 * DATA.values, DATA.values))
+
+    assert later.any()
+    assert typically_scaled(changed).layout.deviation == typically_scaled(DATA).layout.deviation
+    assert step_sizes(changed).tolist() == step_sizes(DATA).tolist()
 
 
 def test_weights_put_errors_in_the_unit_of_their_series() -> None:
