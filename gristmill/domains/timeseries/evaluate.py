@@ -21,7 +21,7 @@ from gristmill.domains.common.selection import summary_of
 from gristmill.domains.timeseries.data import dataset
 from gristmill.domains.timeseries.data.dataset import Layout, Prepared
 from gristmill.domains.timeseries.data.windows import Origins
-from gristmill.domains.timeseries.forecasts import MEDIAN, VALIDATION, Array, Forecasts, by_network, levels_of
+from gristmill.domains.timeseries.forecasts import MEDIAN, VALIDATION, Array, Forecasts, by_network, split_quantiles
 from gristmill.domains.timeseries.intervals.calibration import calibrated, with_intervals
 from gristmill.domains.timeseries.intervals.quantiles import INTERVALS_FILE, Intervals
 from gristmill.domains.timeseries.models.naive import SeasonalNaive
@@ -112,7 +112,7 @@ def evaluate(
     if calibration:
 
         def forecast(series: Prepared, starts: Origins) -> Array:
-            return np.asarray(levels_of(by_network(network, series, starts), learned)[0])
+            return np.asarray(split_quantiles(by_network(network, series, starts), learned)[0])
 
         flagged = anomalies.flag(searched, "test", forecast, calibration.wide)
         write_table(out / "anomalies.parquet", flagged)
@@ -238,7 +238,7 @@ def importance_of_channels(
             shuffled = windows.copy()
             shuffled[:, :, columns] = windows[:, :, columns][order]
             predicted = saved_network.predict_in_batches(network, shuffled).astype(np.float64)
-            loss = losses(truth, levels_of(predicted, levels)[0], *units)[metric]
+            loss = losses(truth, split_quantiles(predicted, levels)[0], *units)[metric]
             counted = np.broadcast_to(loss.counted, truth.shape)
             of_windows = np.where(counted, loss.values, 0.0).sum(axis=(1, 2))
             of_orders.append(of_windows * len(starts) / (counted.sum() or np.nan))  # the mean is that of counted values

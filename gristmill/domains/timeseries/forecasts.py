@@ -73,7 +73,7 @@ def by_network(network: "keras.Model", data: Prepared, starts: Origins, once: bo
     return np.concatenate(outputs).astype(np.float64)
 
 
-def levels_of(output: Output, levels: Sequence[float] | None) -> tuple[Output, Output | None]:
+def split_quantiles(output: Output, levels: Sequence[float] | None) -> tuple[Output, Output | None]:
     """Return forecast, (…, targets), and quantiles, (…, targets, levels), of a network's output, (…, outputs).
 
     The forecast is the median; without levels, the output is the forecast and there are no quantiles.
@@ -85,14 +85,14 @@ def levels_of(output: Output, levels: Sequence[float] | None) -> tuple[Output, O
 
 
 def split_exported(output: Output, levels: Sequence[float] | None, targets: int) -> tuple[Output, Output | None]:
-    """Return forecast and quantiles of an exported network's output, as `levels_of` does.
+    """Return forecast and quantiles of an exported network's output, as `split_quantiles` does.
 
     The quantiles of a target follow its forecast. If the network has learned them, or an earlier version exported it,
     the median is the forecast.
     """
     columns = output.shape[-1] // targets
     if levels is None or columns == len(levels):
-        return levels_of(output, levels)
+        return split_quantiles(output, levels)
     by_target = output.reshape(*output.shape[:-1], targets, columns)
     return by_target[..., 0], by_target[..., 1:]
 
@@ -111,7 +111,7 @@ def blocks_of_series(data: Prepared, starts: Origins) -> list[slice]:
 def forecast_part(data: Prepared, part: str, network: "keras.Model", levels: Sequence[float] | None) -> Forecasts:
     """Return the model's forecasts of a part, with the quantiles that it has learned."""
     starts = data.origins(part)
-    forecast, quantiles = levels_of(by_network(network, data, starts), levels)
+    forecast, quantiles = split_quantiles(by_network(network, data, starts), levels)
     return Forecasts(starts, data.targets(starts).astype(np.float64), {MODEL: forecast}, tuple(levels or ()), quantiles)
 
 

@@ -24,7 +24,7 @@ from gristmill.domains.timeseries.forecasts import (
     Output,
     blocks_of_series,
     by_network,
-    levels_of,
+    split_quantiles,
 )
 from gristmill.scores import MODEL
 from gristmill.training import saved_network
@@ -54,7 +54,7 @@ class PartForecasts:
         others = {name: forecast(at) for name, forecast in self.others.items()}
         is_average = bool(at.start and self.weights)
         output: Output = weighted_average(others, self.weights).astype(np.float32) if is_average else self.model(at)
-        forecast, quantiles = levels_of(output.astype(np.float64), self.levels)
+        forecast, quantiles = split_quantiles(output.astype(np.float64), self.levels)
         starts = self.starts[at]
         truth = self.data.targets(starts).astype(np.float64)
         return Forecasts(starts, truth, {MODEL: forecast} | others, tuple(self.levels or ()), quantiles)
