@@ -92,8 +92,14 @@ def answer_sample(bundle: Path, signatures: Any) -> Outputs:
     import tensorflow as tf
 
     request = read_document(bundle / REQUEST)
-    signature = signatures[request["signature_name"]]
-    return _call(signature, _columns(request), lambda value, dtype: tf.constant(from_json(value), dtype))
+    if "inputs" in request:
+        values = request["inputs"]
+    else:  # an object for each row
+        rows = request["instances"]
+        values = {name: [row[name] for row in rows] for name in rows[0]}
+    return _call(
+        signatures[request["signature_name"]], values, lambda value, dtype: tf.constant(from_json(value), dtype)
+    )
 
 
 def replay(bundle: Path, model: Any) -> dict[str, Outputs]:
@@ -140,14 +146,6 @@ def check(
                 f"the bundle's {part} gives {fault}. Nothing was exported; run again with --refresh evaluate."
             )
     return largest
-
-
-def _columns(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of a request by the name of the input."""
-    if "inputs" in request:
-        return dict(request["inputs"])
-    rows = request["instances"]
-    return {name: [row[name] for row in rows] for name in rows[0]}
 
 
 def _call(signature: Any, values: Mapping[str, Any], convert: Callable[[Any, Any], Any]) -> Outputs:

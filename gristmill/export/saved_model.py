@@ -6,7 +6,7 @@ function, and a random number into `fingerprint.pb`, which is optional.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,17 @@ def write(folder: Path, endpoints: Mapping[str, Endpoint], resources: Iterable[A
 
     from gristmill.training.tf_disk_errors import translate_tf_disk_errors
 
+    # Keep the variables of Keras and of TensorFlow, and the tables, of each network; or a table itself.
+    parts: list[Any] = []
+    for resource in resources:
+        known = [variable.value for variable in getattr(resource, "variables", ())]
+        parts += known
+        for part in tf.train.TrackableView(resource).descendants():
+            is_new = isinstance(part, tf.Variable) and not any(part is other for other in known)
+            if is_new or isinstance(part, tf.saved_model.experimental.TrackableResource):
+                parts.append(part)
     model = tf.Module()
-    model.resources = [part for resource in resources for part in _parts(resource)]
+    model.resources = parts
     signatures = {
         name: tf.function(function, input_signature=specs, autograph=False)
         for name, (function, specs) in endpoints.items()
@@ -47,18 +56,6 @@ def input_specs(network: Any) -> list[Any]:
     ]
 
 
-def _parts(resource: Any) -> Iterator[Any]:
-    """Yield the variables of Keras and of TensorFlow, and the tables, of a network; or a table itself."""
-    import tensorflow as tf
-
-    known = [variable.value for variable in getattr(resource, "variables", ())]
-    yield from known
-    for part in tf.train.TrackableView(resource).descendants():
-        is_new = isinstance(part, tf.Variable) and not any(part is other for other in known)
-        if is_new or isinstance(part, tf.saved_model.experimental.TrackableResource):
-            yield part
-
-
 def _number_functions(path: Path) -> None:
     """Number the functions of a SavedModel from 0 on, in the order in which they were traced."""
     from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
@@ -67,13 +64,22 @@ def _number_functions(path: Path) -> None:
     saved = SavedModel.FromString(path.read_bytes())
     (graph,) = saved.meta_graphs
     functions, objects = graph.graph_def.library.function, graph.object_graph_def
-    names = _renumbered([function.signature.name for function in functions])
+    # Give each function its new number; names without a number stay.
+    before = [function.signature.name for function in functions]
+    split = sorted((int(match[2]), match[1], name) for name in before if (match := re.fullmatch(r"(.*_)(\d+)", name)))
+    names = {name: name for name in before} | {name: f"{stem}{at}" for at, (_, stem, name) in enumerate(split)}
     for function in functions:
         _forget_numbers(function)
         function.signature.name = names[function.signature.name]
     functions.sort(key=lambda function: function.signature.name)
     nodes = [*graph.graph_def.node, *(node for function in functions for node in function.node_def)]
-    _number_tables([node.attr["shared_name"] for node in nodes if node.op == "HashTableV2"])
+    # Number the names of tables, of which each has its own, from 0 on.
+    tables = [node.attr["shared_name"] for node in nodes if node.op == "HashTableV2"]
+    tables = [name for name in tables if name.s.isdigit()]
+    numbers = sorted({int(name.s) for name in tables})
+    for name in tables:
+        name.s = b"%d" % numbers.index(int(name.s))
+    # Rename the functions wherever they are called or listed.
     for node in nodes:
         node.attr.pop(_GRADIENT, None)
         if "config_proto" in node.attr:
@@ -92,12 +98,6 @@ def _number_functions(path: Path) -> None:
     objects.ClearField("concrete_functions")
     objects.MergeFrom(renamed)
     path.write_bytes(saved.SerializeToString(deterministic=True))
-
-
-def _renumbered(names: Sequence[str]) -> dict[str, str]:
-    """Return the new name of each function; names without a number stay."""
-    split = sorted((int(match[2]), match[1], name) for name in names if (match := re.fullmatch(r"(.*_)(\d+)", name)))
-    return {name: name for name in names} | {name: f"{stem}{at}" for at, (_, stem, name) in enumerate(split)}
 
 
 def _forget_numbers(function: Any) -> None:
@@ -123,11 +123,3 @@ def _clear_session_options(session: Any) -> None:
     for name in _SESSION_OPTIONS:
         options.ClearField(name)
     session.s = options.SerializeToString(deterministic=True)
-
-
-def _number_tables(shared: list[Any]) -> None:
-    """Number the names of tables, of which each has its own, from 0 on."""
-    numbers = sorted({int(name.s) for name in shared if name.s.isdigit()})
-    for name in shared:
-        if name.s.isdigit():
-            name.s = b"%d" % numbers.index(int(name.s))
