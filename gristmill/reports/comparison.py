@@ -46,11 +46,14 @@ class Comparison:
         scored = [Scores.read(self._folder(record, "evaluate")) for record in self.records]
         parts = [part for part in scored[1].model if part in scored[0].model]
         headlines = [{**scores.summary.as_json(), "best_baseline": scores.best_baseline} for scores in scored]
+        data: list[dict[str, Any]] = []
+        for reference in (record.references["ingest"] for record in self.records):
+            data.append(self.store.read_manifest(reference)["counts"] | {"digest": reference["digest"][:12]})
         return {
             "pipeline": first.pipeline,
             "runs": _paired(map(self._facts, self.records)),
             "settings": differing_settings(first.domain, first.settings, second.settings),
-            "data": _paired(map(self._data, self.records)),
+            "data": _paired(data),
             "changes": self._changes(),
             "headline": _paired(headlines),
             "scores": {part: _paired(scores.model[part] for scores in scored) for part in parts},
@@ -109,10 +112,6 @@ class Comparison:
             name: version for name, version in record.versions.items() if before.get(name) != after.get(name)
         }
 
-    def _data(self, record: Record) -> dict[str, Any]:
-        reference = record.references["ingest"]
-        return dict(self.store.read_manifest(reference)["counts"]) | {"digest": reference["digest"][:12]}
-
     def _changes(self) -> dict[str, Any]:
         """Return the number of rows that differ, or why they cannot be compared; empty for the same data."""
         digests = [record.references["ingest"]["digest"] for record in self.records]
@@ -142,8 +141,11 @@ class Comparison:
             )
         better = f"The {SIDES[ranks[1] < ranks[0]]} run is better"
         verdict = f"{'Both runs are equally good' if ranks[0] == ranks[1] else better} on the {figures}"
-        contests = [read_errors(record.domain, self._folders(record)) for record in self.records]
-        known = [contest for contest in contests if contest]
+        known = []
+        for record in self.records:
+            folders = {stage: self._folder(record, stage) for stage in ("ingest", "preprocess", "evaluate")}
+            if contest := read_errors(record.domain, folders):
+                known.append(contest)
         errors = {side: contest.errors[CHALLENGER] for side, contest in zip(SIDES, known, strict=False)}
         both = replace(known[0], errors=errors) if len(known) == len(SIDES) else None
         return f"{verdict}\n{difference_in_words(both, 'second', 'first', ('the second run', 'the first'))}"
@@ -168,9 +170,6 @@ class Comparison:
 
     def _epochs(self, record: Record) -> "pd.DataFrame":
         return read_table(self._folder(record, record.model_stage) / "epochs.parquet")
-
-    def _folders(self, record: Record) -> dict[str, Path]:
-        return {stage: self._folder(record, stage) for stage in ("ingest", "preprocess", "evaluate")}
 
     def _folder(self, record: Record, stage: str) -> Path:
         reference = record.references[stage]

@@ -34,11 +34,18 @@ def write_report(record: Record, description: str, store: Store) -> Path:
     sections = domain_of(record.domain).report.load().sections
     folders = stage_folders(artifacts)
     first, second, *others = sections(folders)  # the second one has the most important picture
-    first = replace(first, note=f"{first.note}\n{_chance(record, folders)}")
+    # Say below the scores whether the difference between the model and its best baseline could be chance.
+    scores = Scores.read(folders["evaluate"])
+    best, count = scores.best_baseline, len(scores.baselines)
+    contest = read_errors(record.domain, folders)
+    chance = difference_in_words(contest, CHALLENGER, best, ("the model", best))
+    if " interval from " in chance and count > 1:
+        chance += f" It does not account for the choice of {best} as the best of {count} baselines on this test set."
+    first = replace(first, note=f"{first.note}\n{chance}")
+    # Add what the reports of all domains have in common.
     earlier = earlier_runs_section(record, store)
     leaderboards = []
     if "select" in artifacts:
-        scores = Scores.read(artifacts["evaluate"].path)
         note = selection_line(scores.selected, len(record.untried)) if scores.selected else ""
         leaderboards = [leaderboard_section(leaderboard(artifacts, scores), scores, note)]
     content = [first, second, *leaderboards, *([earlier] if earlier else []), *others]
@@ -51,17 +58,6 @@ def stage_folders(artifacts: Mapping[str, Artifact]) -> dict[str, Path]:
     """Return the folder of each stage; that of train is the selected model's, if it was selected among candidates."""
     folders = {name: artifact.path for name, artifact in artifacts.items()}
     return folders | ({"train": folders["select"]} if "select" in folders else {})
-
-
-def _chance(record: Record, folders: Mapping[str, Path]) -> str:
-    """Return whether the difference between the model and its best baseline could be chance."""
-    scores = Scores.read(folders["evaluate"])
-    best, count = scores.best_baseline, len(scores.baselines)
-    contest = read_errors(record.domain, folders)
-    chance = difference_in_words(contest, CHALLENGER, best, ("the model", best))
-    if " interval from " not in chance or count == 1:
-        return chance
-    return f"{chance} It does not account for the choice of {best} as the best of {count} baselines on this test set."
 
 
 def report_path(store: Store, pipeline: str, trial: bool = False) -> Path:
@@ -83,20 +79,36 @@ def run_facts(record: Record) -> dict[str, str]:
 
 def common_sections(record: Record, artifacts: Mapping[str, Artifact]) -> list[Section]:
     """Return the last sections of every domain's report."""
-    timings = [
-        _timing(record, name, {label: artifacts[label] for label in labels})
-        for name, labels in _by_stage(artifacts).items()
-    ]
-    lineage = [
-        [
-            label,
-            artifact.reference["key"][:12],
-            artifact.reference["digest"][:12],
-            f"{datetime.fromisoformat(artifact.manifest['created']):%Y-%m-%d %H:%M}",
-            _inputs(artifact, artifacts),
-        ]
-        for label, artifact in artifacts.items()
-    ]
+    # The row of a stage has the sums over its artifacts.
+    timings = []
+    for stage, labels in _by_stage(artifacts).items():
+        computed = sum(not record.stages[label].cached for label in labels)
+        measures = [artifacts[label].manifest["measures"] for label in labels]
+        timings.append(
+            [
+                _counted(stage, len(labels)),
+                "fresh" if not computed else "made" if computed == len(labels) else f"{computed} made",
+                f"{sum(record.stages[label].seconds for label in labels):.1f}",
+                f"{sum(measured['seconds'] for measured in measures):.1f}",
+                f"{max(measured['peak_memory_mib'] for measured in measures):,.0f}",
+                f"{sum(artifacts[label].bytes for label in labels) / 1024:,.0f}",
+            ]
+        )
+    # An artifact was made from stages of the run, and from other data, which is named with its digests.
+    lineage = []
+    for label, artifact in artifacts.items():
+        digests = artifact.manifest["made_of"]["inputs"]
+        stages = _by_stage(name for name in digests if name in artifacts)
+        others = [f"{name} {digest[:12]}" for name, digest in digests.items() if name not in artifacts]
+        lineage.append(
+            [
+                label,
+                artifact.reference["key"][:12],
+                artifact.reference["digest"][:12],
+                f"{datetime.fromisoformat(artifact.manifest['created']):%Y-%m-%d %H:%M}",
+                ", ".join([*(_counted(stage, len(labels)) for stage, labels in stages.items()), *others]),
+            ]
+        )
     versions = ", ".join(f"{name} {version}" for name, version in record.versions.items())
     timed = ["stage", "this run", "s in this run", "s when made", "peak MiB", "KiB stored"]
     traced = ["stage", "key", "digest", "made, UTC", "from"]
@@ -139,25 +151,3 @@ def _by_stage(labels: Iterable[str]) -> dict[str, list[str]]:
 def _counted(stage: str, count: int) -> str:
     """Return the name of a stage with its number of artifacts, if there are several: `backtest x12`."""
     return stage if count == 1 else f"{stage} x{count}"
-
-
-def _timing(record: Record, stage: str, artifacts: Mapping[str, Artifact]) -> list[str]:
-    """Return the row of a stage: the sums over its artifacts."""
-    computed = sum(not record.stages[label].cached for label in artifacts)
-    measures = [artifact.manifest["measures"] for artifact in artifacts.values()]
-    return [
-        _counted(stage, len(artifacts)),
-        "fresh" if not computed else "made" if computed == len(artifacts) else f"{computed} made",
-        f"{sum(record.stages[label].seconds for label in artifacts):.1f}",
-        f"{sum(measured['seconds'] for measured in measures):.1f}",
-        f"{max(measured['peak_memory_mib'] for measured in measures):,.0f}",
-        f"{sum(artifact.bytes for artifact in artifacts.values()) / 1024:,.0f}",
-    ]
-
-
-def _inputs(artifact: Artifact, artifacts: Mapping[str, Artifact]) -> str:
-    """Return the inputs of an artifact: stages of the run, and other data with its digests."""
-    digests = artifact.manifest["made_of"]["inputs"]
-    stages = _by_stage(name for name in digests if name in artifacts)
-    others = [f"{name} {digest[:12]}" for name, digest in digests.items() if name not in artifacts]
-    return ", ".join([*(_counted(stage, len(labels)) for stage, labels in stages.items()), *others])
