@@ -75,14 +75,11 @@ def diff_rows(now: pd.DataFrame, before: pd.DataFrame, keys: list[str]) -> pd.Da
         values, earlier = both[name], both[f"{name}{ending}"]
         equal = equal & ((values == earlier) | (values.isna() & earlier.isna())).to_numpy()
     changes = both.set_index(pd.Index(change.astype("str"), name="change"))[~equal]
-    changes.attrs = {BEFORE: ending, NOT_COMPARED: _not_compared(now, before, columns)}
+    # Say why columns of either table are not compared, without the numbers of the versions.
+    others = (str(name) for name in dict.fromkeys([*now, *before]) if name not in columns)
+    reasons = {name: ONLY_NOW if name not in before else OTHER_TYPE if name in now else ONLY_BEFORE for name in others}
+    changes.attrs = {BEFORE: ending, NOT_COMPARED: reasons}
     return changes
-
-
-def _not_compared(now: pd.DataFrame, before: pd.DataFrame, columns: list[str]) -> dict[str, str]:
-    """Return the columns of either table that are not compared, and why, without the numbers of the versions."""
-    names = (str(name) for name in dict.fromkeys([*now, *before]) if name not in columns)
-    return {name: ONLY_NOW if name not in before else OTHER_TYPE if name in now else ONLY_BEFORE for name in names}
 
 
 def _is_without_equal(table: pd.DataFrame, other: pd.DataFrame, columns: list[str]) -> Mask:

@@ -5,7 +5,7 @@ swings, which occur in the training data, too.
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import groupby
 
 import numpy as np
@@ -147,8 +147,15 @@ def _compare_blocks(newest: float, usual: Values, length: int, two_sided: bool) 
     if blocks < 3:
         return 0.0, 1.0
     variance = max(float((deviations**2).mean()), _MIN_VARIANCE)
-    correlations = sum(_positive_correlations(deviations, variance, length, blocks))
-    variance_of_mean = (1 + 2 * correlations) / blocks  # in units of the variance of a block
+    # Sum the correlations of blocks at growing distances, up to the first that is not positive.
+    correlations: list[float] = []
+    for lag in range(length, len(deviations) - length, length):
+        correlation = float(deviations[:-lag] @ deviations[lag:]) / len(deviations) / variance
+        correlation += (1 + 3 * max(correlation, 0.0)) / blocks  # bias of few blocks
+        if correlation <= 0:
+            break
+        correlations.append(min(correlation, 1.0))
+    variance_of_mean = (1 + 2 * sum(correlations)) / blocks  # in units of the variance of a block
     if variance_of_mean >= 1:
         return 0.0, 1.0
     error = math.sqrt(variance * (1 + variance_of_mean) / (1 - variance_of_mean))
@@ -158,13 +165,3 @@ def _compare_blocks(newest: float, usual: Values, length: int, two_sided: bool) 
     else:
         probability, share = student.sf(statistic, freedom), (deviations >= off).mean()
     return float(statistic), max(float(probability), float(share))
-
-
-def _positive_correlations(deviations: Values, variance: float, length: int, blocks: int) -> Iterator[float]:
-    """Yield the correlations of blocks at growing distances, up to the first that is not positive."""
-    for lag in range(length, len(deviations) - length, length):
-        correlation = float(deviations[:-lag] @ deviations[lag:]) / len(deviations) / variance
-        correlation += (1 + 3 * max(correlation, 0.0)) / blocks  # bias of few blocks
-        if correlation <= 0:
-            return
-        yield min(correlation, 1.0)
