@@ -55,7 +55,12 @@ def process_identity(pid: int) -> str:
     """
     try:
         if sys.platform == "darwin":
-            return _start_time_on_macos(pid)
+            import subprocess  # late: only macOS needs it
+
+            # Take the start time to the second, in letters and digits.
+            line, fixed = ["/bin/ps", "-o", "lstart=", "-p", str(pid)], {"LC_ALL": "C", "TZ": "UTC"}
+            output = subprocess.run(line, env=fixed, capture_output=True, text=True, check=False).stdout
+            return "".join(re.findall(r"\w+", output))
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         # The name of the program, in parentheses, may hold spaces; the state follows it, the start is the 20th field.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -92,15 +97,6 @@ def end_with_parent() -> None:
     parent = int(os.environ.get(PARENT_VARIABLE, os.getpid()))
     if parent != os.getpid():  # the parent loads the flows too
         threading.Thread(target=_kill_without_parent, args=(parent,), daemon=True).start()
-
-
-def _start_time_on_macos(pid: int) -> str:
-    """Return the start time of a process, to the second, in letters and digits."""
-    import subprocess  # late: only macOS needs it
-
-    line, fixed = ["/bin/ps", "-o", "lstart=", "-p", str(pid)], {"LC_ALL": "C", "TZ": "UTC"}
-    output = subprocess.run(line, env=fixed, capture_output=True, text=True, check=False).stdout
-    return "".join(re.findall(r"\w+", output))
 
 
 def terminate_on_interrupt() -> None:
