@@ -24,7 +24,7 @@ from gristmill.runs.records import Record, Runs
 from gristmill.settings.file_tables import Notify
 from gristmill.store.store import Store
 from gristmill.util.files import translate_disk_errors, write_json
-from gristmill.util.watchers import start_watcher
+from gristmill.util.processes import start_watcher
 
 _FOLDER, _SENT = "notifications", "sent.json"
 _WATCHER = "gristmill.notifications.run_watcher"  # program that sends what is due when the run has ended

@@ -1,27 +1,33 @@
-"""The report on a run: the sections of its domain, then settings, time and size, and lineage."""
+"""The report on a run: the sections of its domain, leaderboard, settings, time and size, and lineage."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic_core import PydanticUndefined
 
 from gristmill.config.catalogue import restore_settings
 from gristmill.config.domains import domain_of
 from gristmill.errors import RequestError
-from gristmill.reports.comparison import earlier_runs_section
-from gristmill.reports.intervals import difference_in_words, read_errors
-from gristmill.reports.leaderboard import leaderboard, leaderboard_section
+from gristmill.reports.comparison import difference_in_words, earlier_runs_section, read_errors
 from gristmill.reports.page import page_name, page_path, render_page
-from gristmill.reports.scores import selection_line
+from gristmill.reports.scores import metric_name, selection_line
 from gristmill.reports.sections import Section, Table
 from gristmill.runs.records import Record
 from gristmill.runs.retraining_record import CHALLENGER
-from gristmill.scores import Scores
-from gristmill.settings.number_text import setting_text
+from gristmill.scores import LEADERBOARD, Scores
+from gristmill.settings.number_text import MISSING, format_numbers, setting_text, whole_percents
 from gristmill.store.artifact import Artifact
 from gristmill.store.store import Store
+from gristmill.util.table_io import read_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_MB = 1e6
 
 
 def write_report(record: Record, description: str, store: Store) -> Path:
@@ -119,6 +125,49 @@ def common_sections(record: Record, artifacts: Mapping[str, Artifact]) -> list[S
     ]
 
 
+def leaderboard(artifacts: Mapping[str, Artifact], scores: Scores) -> "pd.DataFrame":
+    """Return a row for each candidate, the lowest loss first, failed ones last.
+
+    Columns: `candidate`; `loss` and its `standard_error` on the data of the selection; `weight` in the exported model;
+    `test`, the headline metric on the test set, which is not used for selection; `seconds` to fit; `microseconds` for a
+    prediction; `megabytes`; `failed`, the reason or an empty text.
+    """
+    table: pd.DataFrame = read_table(artifacts["select"].path / LEADERBOARD).drop(columns="baseline")
+    scored = scores.baselines | scores.candidates
+    measured = artifacts["evaluate"].manifest["measures"]
+    trained = [artifacts.get(f"train {name}") for name in table["candidate"]]
+    columns: dict[str, list[float | None]] = {
+        "test": [scored[name]["test"][scores.metric] if name in scored else None for name in table["candidate"]],
+        "seconds": [float(artifact.manifest["measures"]["seconds"]) if artifact else None for artifact in trained],
+        "microseconds": [measured.get(name) for name in table["candidate"]],
+        "megabytes": [artifact.bytes / _MB if artifact else None for artifact in trained],
+    }
+    for at, (name, values) in enumerate(columns.items()):
+        table.insert(4 + at, name, values)
+    return table
+
+
+def leaderboard_section(table: "pd.DataFrame", scores: Scores, note: str) -> Section:
+    """Return the leaderboard as a section of a report; the scores on the test set are collapsed."""
+    compared = table[table["failed"] == ""]
+    reasons = table[table["failed"] != ""].set_index("candidate")["failed"].str.rstrip(".")
+    failed = [f"{name} left out: {reason}." for name, reason in reasons.items()]
+    metric, on = (scores.selected.metric, scores.selected.on) if scores.selected else ("loss", "validation")
+    headings = ["candidate", f"{metric_name(metric)} on {on}", "±", "weight", "fit s", "predict µs", "MB"]
+    names = ("loss", "standard_error", "weight", "seconds", "microseconds", "megabytes")
+    cells = [format_numbers(_known(compared[name]), digits=3) for name in names]
+    cells[2] = [f"{percent}%" if percent else MISSING for percent in whole_percents(compared["weight"])]
+    cells[4] = format_numbers(_known(compared["microseconds"]), digits=2)
+    candidates, of_test = compared["candidate"].tolist(), format_numbers(_known(compared["test"]))
+    title = "Scores on the test set, not used for selection"
+    marks = {at: "in the model" for at, weight in enumerate(compared["weight"]) if weight > 0}
+    tables = [
+        Table.of_columns("", headings, [candidates, *cells], marks=marks),
+        Table.of_columns(title, ["candidate", metric_name(scores.metric)], [candidates, of_test], folded=True),
+    ]
+    return Section("Leaderboard", " ".join([f"{note}.", *failed]), tables=tables)
+
+
 def _settings(record: Record) -> Table:
     """Return the settings of a run, collapsed: first those that differ from their defaults, marked."""
     try:
@@ -151,3 +200,7 @@ def _by_stage(labels: Iterable[str]) -> dict[str, list[str]]:
 def _counted(stage: str, count: int) -> str:
     """Return the name of a stage with its number of artifacts, if there are several: `backtest x12`."""
     return stage if count == 1 else f"{stage} x{count}"
+
+
+def _known(values: "pd.Series[float]") -> list[float | None]:
+    return [None if value is None or math.isnan(value) else float(value) for value in values]

@@ -1,4 +1,4 @@
-"""Processes: command lines of gristmill's modules, process identities, and shutdown."""
+"""Processes: command lines of gristmill's modules, watchers of this process, process identities, and shutdown."""
 
 import getpass
 import json
@@ -6,6 +6,7 @@ import os
 import queue
 import re
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -27,6 +28,20 @@ def module_command(module: str, *arguments: str) -> tuple[list[str], dict[str, s
     root = str(Path(__file__).parent.parent.parent)
     paths = [root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     return [sys.executable, "-P", "-m", module, *arguments], os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+
+
+def start_watcher(module: str, *arguments: str) -> "subprocess.Popen[bytes]":
+    """Start a watcher of this process; it gets the id and identity of this process before the other arguments.
+
+    It has a session of its own, so signals to the group of this process do not reach it. Its standard input is a pipe,
+    which the kernel closes when this process ends.
+    """
+    line, environment = module_command(module, f"{os.getpid()}", process_identity(os.getpid()), *arguments)
+    # A pipe of this process's output would stay open.
+    silent = subprocess.DEVNULL
+    return subprocess.Popen(
+        line, env=environment, stdin=subprocess.PIPE, stdout=silent, stderr=silent, start_new_session=True
+    )
 
 
 def receive_requests() -> "tuple[queue.SimpleQueue[Any], IO[str]]":
@@ -55,8 +70,6 @@ def process_identity(pid: int) -> str:
     """
     try:
         if sys.platform == "darwin":
-            import subprocess  # late: only macOS needs it
-
             # Take the start time to the second, in letters and digits.
             line, fixed = ["/bin/ps", "-o", "lstart=", "-p", str(pid)], {"LC_ALL": "C", "TZ": "UTC"}
             output = subprocess.run(line, env=fixed, capture_output=True, text=True, check=False).stdout
