@@ -58,6 +58,7 @@ def input_specs(network: Any) -> list[Any]:
 
 def _number_functions(path: Path) -> None:
     """Number the functions of a SavedModel from 0 on, in the order in which they were traced."""
+    import tensorflow as tf
     from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
     from tensorflow.core.protobuf.saved_object_graph_pb2 import SavedObjectGraph
 
@@ -74,16 +75,21 @@ def _number_functions(path: Path) -> None:
     functions.sort(key=lambda function: function.signature.name)
     nodes = [*graph.graph_def.node, *(node for function in functions for node in function.node_def)]
     # Number the names of tables, of which each has its own, from 0 on.
-    tables = [node.attr["shared_name"] for node in nodes if node.op == "HashTableV2"]
-    tables = [name for name in tables if name.s.isdigit()]
-    numbers = sorted({int(name.s) for name in tables})
-    for name in tables:
-        name.s = b"%d" % numbers.index(int(name.s))
+    shared = [node.attr["shared_name"] for node in nodes if node.op == "HashTableV2"]
+    tables = [table for table in shared if table.s.isdigit()]
+    numbers = sorted({int(table.s) for table in tables})
+    for table in tables:
+        table.s = b"%d" % numbers.index(int(table.s))
     # Rename the functions wherever they are called or listed.
     for node in nodes:
         node.attr.pop(_GRADIENT, None)
         if "config_proto" in node.attr:
-            _clear_session_options(node.attr["config_proto"])
+            # A called function runs without the threads and devices of this process.
+            session = node.attr["config_proto"]
+            config = tf.compat.v1.ConfigProto.FromString(session.s)
+            for name in _SESSION_OPTIONS:
+                config.ClearField(name)
+            session.s = config.SerializeToString(deterministic=True)
         for value in node.attr.values():
             for called in [value.func] if value.HasField("func") else value.list.func:
                 called.name = names[called.name]
@@ -113,13 +119,3 @@ def _forget_numbers(function: Any) -> None:
         text = text_format.MessageToString(function)
         function.Clear()
         text_format.Parse(re.sub(rf"{_TABLE.decode()}\d+", _TABLE.decode(), text), function)
-
-
-def _clear_session_options(session: Any) -> None:
-    """Remove the threads and devices of this process from the options of a called function; it runs without them."""
-    import tensorflow as tf
-
-    options = tf.compat.v1.ConfigProto.FromString(session.s)
-    for name in _SESSION_OPTIONS:
-        options.ClearField(name)
-    session.s = options.SerializeToString(deterministic=True)
