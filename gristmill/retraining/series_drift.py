@@ -71,11 +71,18 @@ def _chance_of_errors(new: Values, known: list[Values]) -> float:
     if squares == 0:  # all held-out errors are equal: the next one is larger with this probability
         return 1 / (count + 1) if new.mean() > middle else 1.0
     products = sum(float((stretch[:-1] - middle) @ (stretch[1:] - middle)) for stretch in known)
+    # Estimate the correlation, and correct it.
     correlation = products / squares
     correlation += (1 + 3 * correlation) / count
     correlation += math.sqrt(max(0.0, 1 - correlation**2) / count)
     correlation = min(max(correlation, 0.0), _MAX_CORRELATION)
-    share, share_before = (_variance_of_mean(length, correlation) for length in (len(new), count))
+    # Get the variances of the means of so many values of an autoregression with variance 1.
+    shares = []
+    for length in (len(new), count):
+        lags = np.arange(1, length)
+        shares.append(float(1 + 2 * ((1 - lags / length) * correlation**lags).sum()) / length)
+    share, share_before = shares
+    # Compare the means.
     freedom = 1 / share_before - 1
     if freedom < 1:
         return 1.0
@@ -83,12 +90,6 @@ def _chance_of_errors(new: Values, known: list[Values]) -> float:
     error = math.sqrt(squares / (count - 1) * (share + share_before))
     probability = float(student.sf((new.mean() - middle) / error, min(welch, freedom)))
     return max(probability, float((_moving_means(held_out, min(len(new), count)) >= new.mean()).mean()))
-
-
-def _variance_of_mean(count: int, correlation: float) -> float:
-    """Return the variance of the mean of `count` values of an autoregression with variance 1."""
-    lags = np.arange(1, count)
-    return float(1 + 2 * ((1 - lags / count) * correlation**lags).sum()) / count
 
 
 def normal_scores(values: Values, known: Values) -> Values:
