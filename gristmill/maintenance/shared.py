@@ -4,7 +4,7 @@ import logging
 import re
 import shutil
 import time
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -107,8 +107,17 @@ def shared_garbage(store: Store, remote: Remote, needed: Iterable[Reference]) ->
         for name, (_, age) in listing.items()
         if name.startswith("artifacts/") and name not in kept and now - age < since
     }
-    orphans = _orphan_bundles(listing, Registry(store))
-    removable |= dict.fromkeys(orphans, "bundle that never became a version, or whose version was removed")
+    # Find bundles without a version; skip a pipeline with an unreadable version.
+    registry = Registry(store)
+    for name, (_, age) in listing.items():
+        parts = name.split("/")
+        if len(parts) == 4 and parts[2] == "bundles" and age > ORPHAN_AGE:
+            versions = list(registry.versions(parts[1]))
+            written = [other for other in listing if other.startswith(f"registry/{parts[1]}/versions/")]
+            owned = {f"{registry.folder(version).name}.json" for version in versions}
+            if len(versions) == len(written) and parts[3] not in owned:
+                removable[name] = "bundle that never became a version, or whose version was removed"
+    # Find objects that no other manifest names.
     named = set[str]()
     for name, content in _read(remote, (name for name in listing if name not in removable), _MANIFEST):
         with suppress(CorruptArtifact):  # `verify` reports it
@@ -180,18 +189,6 @@ def evict(store: Store, dry_run: bool = False, without: Container[Path | str] = 
         freed = sum(item.bytes for item in evicted) / 1e9
         logger.info("%-10s %d artifacts, %.3f GB; the shared store has them", "evicted", len(evicted), freed)
     return evicted
-
-
-def _orphan_bundles(listing: Mapping[str, tuple[int, float]], registry: Registry) -> Iterator[str]:
-    """Yield manifests of bundles without a version; skip a pipeline with an unreadable version."""
-    for name, (_, age) in listing.items():
-        parts = name.split("/")
-        if len(parts) == 4 and parts[2] == "bundles" and age > ORPHAN_AGE:
-            versions = list(registry.versions(parts[1]))
-            written = [other for other in listing if other.startswith(f"registry/{parts[1]}/versions/")]
-            owned = {f"{registry.folder(version).name}.json" for version in versions}
-            if len(versions) == len(written) and parts[3] not in owned:
-                yield name
 
 
 def _read(remote: Remote, listing: Iterable[str], names: re.Pattern[str]) -> Iterator[tuple[str, bytes]]:
