@@ -53,6 +53,7 @@ PIPELINE_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_-]*"  # names of pipelines, which bec
 LOG_KEY_LENGTH = 12  # characters of the key that name a folder of logs; TensorBoard's column is narrow
 
 _KEY_LENGTH = 16  # characters of the key that begin a draft's name
+# Drafts are hidden folders; their names identify the process that builds or removes something in them.
 _NAME_PATTERN = re.compile(r"\.[0-9a-f]+~(?P<pid>\d+)(?:~(?P<process>[\w-]+))?~\d+~(?P<host>.+)")
 
 
@@ -196,7 +197,10 @@ class Store:
         """Yield an empty folder next to `final`; remove it at the end unless it was renamed."""
         with translate_disk_errors(self.root):
             final.parent.mkdir(parents=True, exist_ok=True)
-            remove_abandoned(final)
+            # Remove the drafts that killed processes left next to it.
+            for left in final.parent.glob(f".{final.name[:_KEY_LENGTH]}~*"):
+                if is_abandoned(left):
+                    shutil.rmtree(left, ignore_errors=True)
             path = draft_beside(final)
             path.mkdir()
         try:
@@ -283,13 +287,6 @@ def draft_beside(final: Path) -> Path:
     process = filter(None, (str(os.getpid()), process_identity(os.getpid())))  # some systems only know the id
     prefix = f".{final.name[:_KEY_LENGTH]}"
     return final.parent / "~".join([prefix, *process, str(time.monotonic_ns()), socket.gethostname()])
-
-
-def remove_abandoned(final: Path) -> None:
-    """Remove the drafts that killed processes left next to `final`."""
-    for path in final.parent.glob(f".{final.name[:_KEY_LENGTH]}~*"):
-        if is_abandoned(path):
-            shutil.rmtree(path, ignore_errors=True)
 
 
 def is_abandoned(draft: Path) -> bool:
