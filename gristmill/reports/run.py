@@ -27,8 +27,6 @@ from gristmill.util.table_io import read_table
 if TYPE_CHECKING:
     import pandas as pd
 
-_MB = 1e6
-
 
 def write_report(record: Record, description: str, store: Store) -> Path:
     """Render a run's report and return its path: `reports/<pipeline>.html` in the store.
@@ -140,7 +138,7 @@ def leaderboard(artifacts: Mapping[str, Artifact], scores: Scores) -> "pd.DataFr
         "test": [scored[name]["test"][scores.metric] if name in scored else None for name in table["candidate"]],
         "seconds": [float(artifact.manifest["measures"]["seconds"]) if artifact else None for artifact in trained],
         "microseconds": [measured.get(name) for name in table["candidate"]],
-        "megabytes": [artifact.bytes / _MB if artifact else None for artifact in trained],
+        "megabytes": [artifact.bytes / 1e6 if artifact else None for artifact in trained],
     }
     for at, (name, values) in enumerate(columns.items()):
         table.insert(4 + at, name, values)
