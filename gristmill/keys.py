@@ -25,9 +25,8 @@ PYTHON = "python"  # name of Python's version among those of the libraries
 # bugs of 3.11.7, and every security release would make all results stale.
 _PYTHON_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 
-_BLOCK_BYTES = (
-    1 << 16
-)  # bytes read at a time; `hashlib.file_digest` zeroes 256 KiB for each of a hundred thousand photos
+# Bytes read at a time; `hashlib.file_digest` zeroes 256 KiB for each of a hundred thousand photos.
+_BLOCK_BYTES = 1 << 16
 _SYSTEM_LIBRARIES = {"lightgbm": "libgomp.so.1"}
 """Library of the system that a distribution needs and does not ship, on Linux."""
 

@@ -15,7 +15,7 @@ from gristmill.config.stages import libraries_of, settings_of_stages, stages_of
 from gristmill.errors import StoreError
 from gristmill.execution.run import Run, finish_record
 from gristmill.keys import library_versions
-from gristmill.maintenance.eviction import evict, upload_missing
+from gristmill.maintenance.shared import evict, upload_missing
 from gristmill.notifications.delivery import messages_about
 from gristmill.prefect_runtime.deployed_runs import check_store_outlasts_run, is_deployed, restarts_if_killed
 from gristmill.prefect_runtime.launch import catalogue_of_flow, launched

@@ -10,7 +10,7 @@ import pandas as pd
 
 from gristmill.errors import DataError, short_repr
 from gristmill.settings.data_schema import Bounds, Cells, Expectations
-from gristmill.util.cell_text import as_texts
+from gristmill.util.table_io import as_texts
 from gristmill.util.toml import toml_key
 
 Where = Callable[[int], str]  # names a position: a row of a file, a photo

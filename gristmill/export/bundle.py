@@ -20,7 +20,7 @@ import numpy.typing as npt
 from gristmill.errors import ParityError
 from gristmill.export import kit
 from gristmill.export.formats import FORMATS, LABELLED, VIEWS, Outputs, Predictor, open_saved_model
-from gristmill.export.sample import Sample
+from gristmill.export.kit import Sample
 from gristmill.settings.number_text import format_number
 from gristmill.training.keras_backend import import_keras
 from gristmill.training.named_arrays import count_bytes, join_arrays, split_arrays

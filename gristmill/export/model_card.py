@@ -64,19 +64,36 @@ class Facts:
 def write(bundle: Path, facts: Facts, train: Path) -> None:
     """Write the card of a bundle that is otherwise complete; `train` is the folder of the exported weights."""
     scores = Scores.read(bundle)
+    # Say what the model does and what it consists of.
+    about = f"{facts.use} The model has {facts.parameters:,} parameters."
+    if chosen := scores.selected:
+        compared_on = f"the {chosen.on}{' set' * (chosen.on == 'validation')}"
+        about += (
+            f" It consists of {chosen.name}, chosen from {chosen.tried} candidates by their scores on {compared_on}."
+        )
+    # List its limits, and the files of the bundle.
+    limits = [
+        *facts.limits,
+        "The scores hold for data like the test set. They say nothing about other sources, or about a later change.",
+    ]
+    if not scores.headline.beats_baseline:
+        limits.insert(0, f"On the test set, the model is not better than the baseline `{scores.best_baseline}`.")
+    if (bundle / kit.REQUEST).exists():
+        limits.append(f"`{kit.REQUEST}` and the warm-up requests contain real data. Remove them if it is private.")
+    limits.append("No licence is stated: it depends on the data.")
     is_there = {name: (bundle / name).exists() for name in _CONTENTS} | {"manifest.json": True}  # it is written last
     files = {f"`{name}`": {"content": text} for name, text in _CONTENTS.items() if is_there[name]}
     sections = {
         "How to use it": _usage(bundle),
         "Data": [*facts.data, _table(["part"], facts.parts)],
         "Scores": list(_score_lines(scores, facts)),
-        "Limits": ["\n".join(f"- {limit}" for limit in _limits(scores, facts, (bundle / kit.REQUEST).exists()))],
+        "Limits": ["\n".join(f"- {limit}" for limit in limits)],
         "Lineage": list(_lineage(scores, train)),
         "Files": [_table(["file"], files)],
     }
     front = yaml.safe_dump(metadata(scores, facts), sort_keys=False, allow_unicode=True, width=math.inf)
     text = "\n\n".join(
-        [f"---\n{front}---", f"# {facts.title}", f"{facts.use} {_network(scores, facts)}"]
+        [f"---\n{front}---", f"# {facts.title}", about]
         + [paragraph for title, body in sections.items() for paragraph in (f"## {title}", *body)]
     )
     (bundle / FILE).write_text(f"{text}\n", encoding="utf-8")
@@ -96,17 +113,6 @@ def metadata(scores: Scores, facts: Facts) -> dict[str, Any]:
             {"name": facts.title, "results": [{"task": {"type": facts.task}, "dataset": dataset, "metrics": metrics}]}
         ],
     }
-
-
-def _network(scores: Scores, facts: Facts) -> str:
-    """Return a sentence on what the model consists of."""
-    sentence = f"The model has {facts.parameters:,} parameters."
-    if chosen := scores.selected:
-        compared_on = f"the {chosen.on}{' set' * (chosen.on == 'validation')}"
-        sentence += (
-            f" It consists of {chosen.name}, chosen from {chosen.tried} candidates by their scores on {compared_on}."
-        )
-    return sentence
 
 
 def _usage(bundle: Path) -> list[str]:
@@ -164,16 +170,6 @@ def _interval(scores: Scores, facts: Facts) -> tuple[float, float] | None:
     mean, z = float(losses.mean()), NormalDist().inv_cdf((1 + _LEVEL) / 2)
     half = z * float(losses.std(ddof=1)) / math.sqrt(len(losses))
     return max(mean - half, 0.0), mean + half
-
-
-def _limits(scores: Scores, facts: Facts, has_sample: bool) -> Iterator[str]:
-    if not scores.headline.beats_baseline:
-        yield f"On the test set, the model is not better than the baseline `{scores.best_baseline}`."
-    yield from facts.limits
-    yield "The scores hold for data like the test set. They say nothing about other sources, or about a later change."
-    if has_sample:
-        yield f"`{kit.REQUEST}` and the warm-up requests contain real data. Remove them if it is private."
-    yield "No licence is stated: it depends on the data."
 
 
 def _lineage(scores: Scores, train: Path) -> Iterator[str]:

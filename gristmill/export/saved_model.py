@@ -6,7 +6,7 @@ function, and a random number into `fingerprint.pb`, which is optional.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,17 @@ def write(folder: Path, endpoints: Mapping[str, Endpoint], resources: Iterable[A
 
     from gristmill.training.tf_disk_errors import translate_tf_disk_errors
 
+    # Keep the variables of Keras and of TensorFlow, and the tables, of each network; or a table itself.
+    parts: list[Any] = []
+    for resource in resources:
+        known = [variable.value for variable in getattr(resource, "variables", ())]
+        parts += known
+        for part in tf.train.TrackableView(resource).descendants():
+            is_new = isinstance(part, tf.Variable) and not any(part is other for other in known)
+            if is_new or isinstance(part, tf.saved_model.experimental.TrackableResource):
+                parts.append(part)
     model = tf.Module()
-    model.resources = [part for resource in resources for part in _parts(resource)]
+    model.resources = parts
     signatures = {
         name: tf.function(function, input_signature=specs, autograph=False)
         for name, (function, specs) in endpoints.items()
@@ -47,37 +56,40 @@ def input_specs(network: Any) -> list[Any]:
     ]
 
 
-def _parts(resource: Any) -> Iterator[Any]:
-    """Yield the variables of Keras and of TensorFlow, and the tables, of a network; or a table itself."""
-    import tensorflow as tf
-
-    known = [variable.value for variable in getattr(resource, "variables", ())]
-    yield from known
-    for part in tf.train.TrackableView(resource).descendants():
-        is_new = isinstance(part, tf.Variable) and not any(part is other for other in known)
-        if is_new or isinstance(part, tf.saved_model.experimental.TrackableResource):
-            yield part
-
-
 def _number_functions(path: Path) -> None:
     """Number the functions of a SavedModel from 0 on, in the order in which they were traced."""
+    import tensorflow as tf
     from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
     from tensorflow.core.protobuf.saved_object_graph_pb2 import SavedObjectGraph
 
     saved = SavedModel.FromString(path.read_bytes())
     (graph,) = saved.meta_graphs
     functions, objects = graph.graph_def.library.function, graph.object_graph_def
-    names = _renumbered([function.signature.name for function in functions])
+    # Give each function its new number; names without a number stay.
+    before = [function.signature.name for function in functions]
+    split = sorted((int(match[2]), match[1], name) for name in before if (match := re.fullmatch(r"(.*_)(\d+)", name)))
+    names = {name: name for name in before} | {name: f"{stem}{at}" for at, (_, stem, name) in enumerate(split)}
     for function in functions:
         _forget_numbers(function)
         function.signature.name = names[function.signature.name]
     functions.sort(key=lambda function: function.signature.name)
     nodes = [*graph.graph_def.node, *(node for function in functions for node in function.node_def)]
-    _number_tables([node.attr["shared_name"] for node in nodes if node.op == "HashTableV2"])
+    # Number the names of tables, of which each has its own, from 0 on.
+    shared = [node.attr["shared_name"] for node in nodes if node.op == "HashTableV2"]
+    tables = [table for table in shared if table.s.isdigit()]
+    numbers = sorted({int(table.s) for table in tables})
+    for table in tables:
+        table.s = b"%d" % numbers.index(int(table.s))
+    # Rename the functions wherever they are called or listed.
     for node in nodes:
         node.attr.pop(_GRADIENT, None)
         if "config_proto" in node.attr:
-            _clear_session_options(node.attr["config_proto"])
+            # A called function runs without the threads and devices of this process.
+            session = node.attr["config_proto"]
+            config = tf.compat.v1.ConfigProto.FromString(session.s)
+            for name in _SESSION_OPTIONS:
+                config.ClearField(name)
+            session.s = config.SerializeToString(deterministic=True)
         for value in node.attr.values():
             for called in [value.func] if value.HasField("func") else value.list.func:
                 called.name = names[called.name]
@@ -94,12 +106,6 @@ def _number_functions(path: Path) -> None:
     path.write_bytes(saved.SerializeToString(deterministic=True))
 
 
-def _renumbered(names: Sequence[str]) -> dict[str, str]:
-    """Return the new name of each function; names without a number stay."""
-    split = sorted((int(match[2]), match[1], name) for name in names if (match := re.fullmatch(r"(.*_)(\d+)", name)))
-    return {name: name for name in names} | {name: f"{stem}{at}" for at, (_, stem, name) in enumerate(split)}
-
-
 def _forget_numbers(function: Any) -> None:
     """Remove the numbers of captured tensors, of arguments that a loop ignores, and of the initialiser of a table."""
     from google.protobuf import text_format
@@ -113,21 +119,3 @@ def _forget_numbers(function: Any) -> None:
         text = text_format.MessageToString(function)
         function.Clear()
         text_format.Parse(re.sub(rf"{_TABLE.decode()}\d+", _TABLE.decode(), text), function)
-
-
-def _clear_session_options(session: Any) -> None:
-    """Remove the threads and devices of this process from the options of a called function; it runs without them."""
-    import tensorflow as tf
-
-    options = tf.compat.v1.ConfigProto.FromString(session.s)
-    for name in _SESSION_OPTIONS:
-        options.ClearField(name)
-    session.s = options.SerializeToString(deterministic=True)
-
-
-def _number_tables(shared: list[Any]) -> None:
-    """Number the names of tables, of which each has its own, from 0 on."""
-    numbers = sorted({int(name.s) for name in shared if name.s.isdigit()})
-    for name in shared:
-        if name.s.isdigit():
-            name.s = b"%d" % numbers.index(int(name.s))

@@ -15,8 +15,7 @@ from gristmill.registry.version import Version
 from gristmill.runs.records import Runs
 from gristmill.store.artifact import Reference, read_artifact, verify
 from gristmill.store.remote.remote import ORPHAN_AGE
-from gristmill.store.staging import is_abandoned
-from gristmill.store.store import LOG_KEY_LENGTH, Store
+from gristmill.store.store import LOG_KEY_LENGTH, Store, is_abandoned
 from gristmill.util.files import files_below
 
 REPRODUCTION = "as-of-"  # begins the lock and the scratch folder of a version that is trained again

@@ -1,19 +1,24 @@
-"""Maintenance of a shared store: verify its content, and find unreferenced files."""
+"""Maintenance of a shared store: verify its content, find unreferenced files, and limit its cache on one machine."""
 
+import logging
 import re
+import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from gristmill.errors import CorruptArtifact, StoreError
-from gristmill.maintenance.local import Garbage, Verification, first_running
+from gristmill.maintenance.local import Garbage, Verification, first_running, used_by_reproductions
 from gristmill.registry.registry import Registry
-from gristmill.store.artifact import Reference, artifact_name, parse_manifest, read_artifact, verify
+from gristmill.store.artifact import Artifact, Reference, artifact_name, parse_manifest, read_artifact, verify
 from gristmill.store.remote.remote import ORPHAN_AGE, Remote, object_name
-from gristmill.store.store import Store
+from gristmill.store.remote.shared_store import SharedStore
+from gristmill.store.store import Store, draft_beside
 from gristmill.util.sealed_json import unseal
+
+logger = logging.getLogger(__name__)
 
 _MAX_CLOCK_SKEW = 3600.0  # seconds by which the clocks of machines and server may differ
 _MANIFEST = re.compile(r"artifacts/(?P<stage>\w+)/(?P<key>[0-9a-f]{64})\.json|registry/[\w-]+/bundles/[0-9a-f-]+\.json")
@@ -102,8 +107,17 @@ def shared_garbage(store: Store, remote: Remote, needed: Iterable[Reference]) ->
         for name, (_, age) in listing.items()
         if name.startswith("artifacts/") and name not in kept and now - age < since
     }
-    orphans = _orphan_bundles(listing, Registry(store))
-    removable |= dict.fromkeys(orphans, "bundle that never became a version, or whose version was removed")
+    # Find bundles without a version; skip a pipeline with an unreadable version.
+    registry = Registry(store)
+    for name, (_, age) in listing.items():
+        parts = name.split("/")
+        if len(parts) == 4 and parts[2] == "bundles" and age > ORPHAN_AGE:
+            versions = list(registry.versions(parts[1]))
+            written = [other for other in listing if other.startswith(f"registry/{parts[1]}/versions/")]
+            owned = {f"{registry.folder(version).name}.json" for version in versions}
+            if len(versions) == len(written) and parts[3] not in owned:
+                removable[name] = "bundle that never became a version, or whose version was removed"
+    # Find objects that no other manifest names.
     named = set[str]()
     for name, content in _read(remote, (name for name in listing if name not in removable), _MANIFEST):
         with suppress(CorruptArtifact):  # `verify` reports it
@@ -126,16 +140,55 @@ def remove_shared(item: Garbage, remote: Remote) -> None:
     remote.bucket.remove(name)
 
 
-def _orphan_bundles(listing: Mapping[str, tuple[int, float]], registry: Registry) -> Iterator[str]:
-    """Yield manifests of bundles without a version; skip a pipeline with an unreadable version."""
-    for name, (_, age) in listing.items():
-        parts = name.split("/")
-        if len(parts) == 4 and parts[2] == "bundles" and age > ORPHAN_AGE:
-            versions = list(registry.versions(parts[1]))
-            written = [other for other in listing if other.startswith(f"registry/{parts[1]}/versions/")]
-            owned = {f"{registry.folder(version).name}.json" for version in versions}
-            if len(versions) == len(written) and parts[3] not in owned:
-                yield name
+def upload_missing(store: Store, references: Iterable[Reference]) -> None:
+    """Upload artifacts that the shared store lacks because they predate sharing or are damaged there."""
+    for reference in references if store.remote else ():
+        stage, key = reference["stage"], reference["key"]
+        with suppress(CorruptArtifact):  # removed meanwhile
+            store.share(read_artifact(store.path(stage, key), stage, key), artifact_name(stage, key))
+
+
+def evict(store: Store, dry_run: bool = False, without: Container[Path | str] = ()) -> list[Garbage]:
+    """Remove the least recently used artifacts until the cache is below its size limit, and return them.
+
+    Only artifacts that the shared store has are removed. Artifacts used since the start of the oldest active run on
+    this machine are kept, and data on which a version is being trained again. `dry_run` only returns them. Folders in
+    `without` do not count: they are removed anyway.
+    """
+    if not isinstance(store, SharedStore) or store.remote.limit is None:
+        return []
+    by_use: list[tuple[float, Path, Artifact]] = []
+    for path in store.artifacts():
+        with suppress(CorruptArtifact, FileNotFoundError):
+            if path not in without:
+                by_use.append((path.stat().st_mtime, path, read_artifact(path, path.parent.parent.name, path.name)))
+    excess = sum(artifact.bytes for _, _, artifact in by_use) - store.remote.limit
+    if excess <= 0:
+        return []
+    evicted: list[Garbage] = []
+    since, reproduced = first_running(store, store.cache), used_by_reproductions(store)
+    for used, path, artifact in sorted(by_use):
+        if excess <= 0 or used >= since:
+            break
+        if path.resolve() in reproduced:
+            continue
+        reference = artifact.reference
+        stage, key = reference["stage"], reference["key"]
+        shared = store.remote.manifest(artifact_name(stage, key), stage, key)
+        if shared is None or shared["digest"] != reference["digest"]:
+            continue
+        excess -= artifact.bytes
+        evicted.append(Garbage(path, "used least recently; the shared store has it", artifact.bytes))
+        if not dry_run:
+            store.cache_manifest(shared)
+            aside = draft_beside(path)  # hidden first: `gc` removes what a kill leaves
+            with suppress(FileNotFoundError):  # another process has removed it
+                path.rename(aside)
+                shutil.rmtree(aside, ignore_errors=True)
+    if evicted and not dry_run:
+        freed = sum(item.bytes for item in evicted) / 1e9
+        logger.info("%-10s %d artifacts, %.3f GB; the shared store has them", "evicted", len(evicted), freed)
+    return evicted
 
 
 def _read(remote: Remote, listing: Iterable[str], names: re.Pattern[str]) -> Iterator[tuple[str, bytes]]:

@@ -14,7 +14,7 @@ from gristmill.errors import RequestError
 from gristmill.monitoring.prediction_columns import COVERED, DAY, ID, LEVEL, PERIODS, RUN, SCORE, TRUTH, VERSION
 from gristmill.runs.retraining_record import Drift
 from gristmill.scores import Scores
-from gristmill.util.cell_text import as_texts
+from gristmill.util.table_io import as_texts
 
 Values = npt.NDArray[np.float64]
 Owners = npt.NDArray[np.int64]

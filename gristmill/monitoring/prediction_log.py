@@ -78,7 +78,13 @@ class PredictionLog:
         }
         with _writing, translate_disk_errors(self._store.root):
             self._folder.mkdir(parents=True, exist_ok=True)
-            self._tidy()
+            # Roll the files of lines if they are many, large or too old, and delete what is too old.
+            files, own = self._line_files(), _status(self._own_file)
+            oldest = time.time() - self._keep.total_seconds()
+            is_large = own is not None and own.st_size > _MAX_FILE_BYTES
+            if len(files) > _MAX_FILES or is_large or any(_is_older(path, oldest) for path in files):
+                self._roll(files)
+            self._delete_expired()
             if len(rows) > _MAX_LINE_ROWS:
                 self._write_parquet([batch_frame([batch], [len(rows)], rows.reset_index(drop=True))])
             else:
@@ -144,15 +150,6 @@ class PredictionLog:
                 flush_to_disk(self._folder)  # the name of the file
         finally:
             os.close(descriptor)
-
-    def _tidy(self) -> None:
-        """Roll the files of lines if they are many, large or too old, and delete what is too old."""
-        files, own = self._line_files(), _status(self._own_file)
-        oldest = time.time() - self._keep.total_seconds()
-        is_large = own is not None and own.st_size > _MAX_FILE_BYTES
-        if len(files) > _MAX_FILES or is_large or any(_is_older(path, oldest) for path in files):
-            self._roll(files)
-        self._delete_expired()
 
     def _roll(self, paths: list[Path]) -> None:
         """Write the batches of files of lines as Parquet, then delete these files; leave out files in use."""

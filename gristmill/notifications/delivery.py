@@ -24,7 +24,7 @@ from gristmill.runs.records import Record, Runs
 from gristmill.settings.file_tables import Notify
 from gristmill.store.store import Store
 from gristmill.util.files import translate_disk_errors, write_json
-from gristmill.util.watchers import start_watcher
+from gristmill.util.processes import start_watcher
 
 _FOLDER, _SENT = "notifications", "sent.json"
 _WATCHER = "gristmill.notifications.run_watcher"  # program that sends what is due when the run has ended
@@ -117,14 +117,11 @@ def _facts(store: Store, file: Path) -> Facts | None:
     def earlier() -> Iterator[Record]:
         return dropwhile(lambda other: other.id >= record.id, runs.newest_first(pipeline))
 
-    return Facts(record, file.read_text(), earlier, _promoted_by(record, registry), registry.promoted(pipeline))
-
-
-def _promoted_by(record: Record, registry: Registry) -> int | None:
-    """Return the version that a retraining promoted, even if it was killed before its record said so."""
+    # A retraining may have been killed after a promotion, before its record said so.
     retraining = record.retraining
-    if retraining is None or retraining.verdict or record.outcome == "running":
-        return retraining.version if retraining else None
-    promoted = {promotion.version for promotion in registry.promotions(record.pipeline)}
-    own = (version.number for version in registry.versions(record.pipeline) if version.run == record.id)
-    return next((number for number in own if number in promoted), None)
+    promoted_by = retraining.version if retraining else None
+    if retraining and not retraining.verdict and record.outcome != "running":
+        promoted = {promotion.version for promotion in registry.promotions(pipeline)}
+        own = (version.number for version in registry.versions(pipeline) if version.run == record.id)
+        promoted_by = next((number for number in own if number in promoted), None)
+    return Facts(record, file.read_text(), earlier, promoted_by, registry.promoted(pipeline))

@@ -12,8 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
 
-from gristmill.util.processes import is_running
-from gristmill.util.watchers import start_watcher
+from gristmill.util.processes import is_running, start_watcher
 
 _SECONDS_BEFORE_SIGKILL = 30  # after SIGTERM
 

@@ -278,8 +278,7 @@ class Project(Models):
         if not dry_run:
             local.remove(garbage)
         if remote := self.store.remote:
-            from gristmill.maintenance.eviction import evict
-            from gristmill.maintenance.shared import remove_shared, shared_garbage
+            from gristmill.maintenance.shared import evict, remove_shared, shared_garbage
 
             self.runs.pull()  # other machines may have run something meanwhile
             needed = [*local.referenced_artifacts(self.store, self.catalogue.keep_runs), *kept]

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from gristmill.config.domains import domain_of
 from gristmill.errors import CorruptArtifact, RequestError
-from gristmill.reports.leaderboard import leaderboard, leaderboard_section
 from gristmill.reports.page import as_html, as_text
-from gristmill.reports.run import stage_folders, write_report
+from gristmill.reports.run import leaderboard, leaderboard_section, stage_folders, write_report
 from gristmill.reports.scores import short_table
 from gristmill.reports.sections import Section
 from gristmill.runs.records import Record, headline

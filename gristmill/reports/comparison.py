@@ -1,4 +1,9 @@
-"""Two runs of a pipeline side by side: settings, data, scores and training, for a terminal, a page or a notebook."""
+"""Two runs of a pipeline side by side: settings, data, scores and training, for a terminal, a page or a notebook.
+
+Is the difference between the errors of two models more than chance? They are compared on the same test set, item by
+item (time, row, text or image), as a retraining compares them, and their mean difference gets an interval. It is that
+of the bootstrap; values in the order of time are drawn in blocks (`util/block_bootstrap.py`).
+"""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,18 +22,23 @@ from gristmill.reports.page import as_html, as_text, page_name, render_page
 from gristmill.reports.scores import PART_NAMES, PARTS, metric_name
 from gristmill.reports.sections import Section, Table
 from gristmill.runs.records import Record, Runs, headline
-from gristmill.runs.retraining_record import CHALLENGER, CHANGES
+from gristmill.runs.retraining_record import CHALLENGER, CHANGES, CONFIDENCE_LEVEL, Folders
 from gristmill.scores import Headline, Scores
 from gristmill.settings.number_text import format_numbers, setting_text
 from gristmill.store.store import Store
+from gristmill.util.block_bootstrap import confidence_interval
 from gristmill.util.table_io import read_document, read_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from gristmill.retraining.gate import Contest
+
 SIDES = ("first", "second")  # names of the runs in all tables
 
 Pairs = dict[str, list[Any]]  # values of the first and of the second run, None for a missing one
+
+_MAX_PREDICTIONS = 5_000_000  # about 1 GB with ten baselines
 
 
 @dataclass(frozen=True, repr=False)
@@ -46,11 +56,14 @@ class Comparison:
         scored = [Scores.read(self._folder(record, "evaluate")) for record in self.records]
         parts = [part for part in scored[1].model if part in scored[0].model]
         headlines = [{**scores.summary.as_json(), "best_baseline": scores.best_baseline} for scores in scored]
+        data: list[dict[str, Any]] = []
+        for reference in (record.references["ingest"] for record in self.records):
+            data.append(self.store.read_manifest(reference)["counts"] | {"digest": reference["digest"][:12]})
         return {
             "pipeline": first.pipeline,
             "runs": _paired(map(self._facts, self.records)),
             "settings": differing_settings(first.domain, first.settings, second.settings),
-            "data": _paired(map(self._data, self.records)),
+            "data": _paired(data),
             "changes": self._changes(),
             "headline": _paired(headlines),
             "scores": {part: _paired(scores.model[part] for scores in scored) for part in parts},
@@ -109,10 +122,6 @@ class Comparison:
             name: version for name, version in record.versions.items() if before.get(name) != after.get(name)
         }
 
-    def _data(self, record: Record) -> dict[str, Any]:
-        reference = record.references["ingest"]
-        return dict(self.store.read_manifest(reference)["counts"]) | {"digest": reference["digest"][:12]}
-
     def _changes(self) -> dict[str, Any]:
         """Return the number of rows that differ, or why they cannot be compared; empty for the same data."""
         digests = [record.references["ingest"]["digest"] for record in self.records]
@@ -127,8 +136,6 @@ class Comparison:
 
     def _verdict(self, scored: Sequence[Scores]) -> str:
         """Return which run is better on the test set, and whether the difference could be chance."""
-        from gristmill.reports.intervals import difference_in_words, read_errors  # late: NumPy
-
         first, second = self.records
         before, after = (scores.headline for scores in scored)
         if before.metric != after.metric:
@@ -142,8 +149,11 @@ class Comparison:
             )
         better = f"The {SIDES[ranks[1] < ranks[0]]} run is better"
         verdict = f"{'Both runs are equally good' if ranks[0] == ranks[1] else better} on the {figures}"
-        contests = [read_errors(record.domain, self._folders(record)) for record in self.records]
-        known = [contest for contest in contests if contest]
+        known = []
+        for record in self.records:
+            folders = {stage: self._folder(record, stage) for stage in ("ingest", "preprocess", "evaluate")}
+            if contest := read_errors(record.domain, folders):
+                known.append(contest)
         errors = {side: contest.errors[CHALLENGER] for side, contest in zip(SIDES, known, strict=False)}
         both = replace(known[0], errors=errors) if len(known) == len(SIDES) else None
         return f"{verdict}\n{difference_in_words(both, 'second', 'first', ('the second run', 'the first'))}"
@@ -168,9 +178,6 @@ class Comparison:
 
     def _epochs(self, record: Record) -> "pd.DataFrame":
         return read_table(self._folder(record, record.model_stage) / "epochs.parquet")
-
-    def _folders(self, record: Record) -> dict[str, Path]:
-        return {stage: self._folder(record, stage) for stage in ("ingest", "preprocess", "evaluate")}
 
     def _folder(self, record: Record, stage: str) -> Path:
         reference = record.references[stage]
@@ -239,6 +246,52 @@ def differing_settings(domain: str, first: Mapping[str, Any], second: Mapping[st
             if before.get(key) != after.get(key):
                 differing[f"{table}.{key}"] = [before.get(key), after.get(key)]
     return differing
+
+
+def read_errors(domain: str, folders: Folders) -> "Contest | None":
+    """Return the errors of a run's model, as `CHALLENGER`, and of its baselines on each item of the test set.
+
+    Return None for millions of predictions, which would take much memory, and for errors that cannot be compared.
+    """
+    import pyarrow.parquet as pq
+
+    predictions = folders["evaluate"] / "predictions.parquet"
+    if predictions.exists() and pq.read_metadata(predictions).num_rows > _MAX_PREDICTIONS:
+        return None
+    with suppress(RequestError):
+        return domain_of(domain).retraining.load().contest(folders, None)
+    return None
+
+
+def difference_in_words(contest: "Contest | None", name: str, other: str, names: tuple[str, str]) -> str:
+    """Return the error of a model minus that of another one with its interval, and whether it could be chance.
+
+    `names` are those of the two models for the reader.
+    """
+    if contest is None:
+        return f"No interval: the errors cannot be paired, or there are more than {_MAX_PREDICTIONS:,} predictions."
+    import numpy as np
+
+    differences = contest.differences(name, other)
+    if not differences.any():
+        return f"On each item of the test set, the errors of {names[0]} and {names[1]} are equal."
+    if not np.isfinite(differences).all():
+        return "No interval: not all predictions are finite numbers."
+    metric, better = metric_name(contest.metric), "negative"
+    if contest.metric == "error rate":  # scores of classifiers show the accuracy
+        metric, better, differences = "accuracy", "positive", -differences
+    interval = confidence_interval(differences, CONFIDENCE_LEVEL, contest.block)
+    if interval is None:
+        return "The test set is too small to tell whether the difference could be chance."
+    mean, low, high = format_numbers([float(differences.mean()), *interval], digits=3)
+    method, count = "moving-block bootstrap" if contest.block else "bootstrap", len(differences)
+    has_zero = interval[0] <= 0 <= interval[1]
+    chance = "contains 0: the difference could be chance" if has_zero else "does not contain 0: chance is unlikely"
+    return (
+        f"The {metric} of {names[0]} minus that of {names[1]} is {mean} ({better} is better), with a "
+        f"{CONFIDENCE_LEVEL:.0%} interval from {low} to {high} ({method}, {count:,} paired errors). "
+        f"The interval {chance}."
+    )
 
 
 def _paired(values: Iterable[Mapping[str, Any]]) -> Pairs:

@@ -5,11 +5,11 @@ name, so the folder can be moved.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from gristmill.reports.sections import Section, Table
+from gristmill.reports.sections import Section
 from gristmill.store.store import Store
 
 INDEX = "_index"  # the page of all pipelines; not a valid name of a pipeline
@@ -83,12 +83,11 @@ def as_html(section: Section) -> str:
 
 def as_text(section: Section) -> str:
     """Return a section as lines, without its pictures."""
-    return "\n".join([section.title, section.note, *(line for table in section.tables for line in _lines(table))])
-
-
-def _lines(table: Table) -> Iterator[str]:
-    headings = [heading.replace("\n", " ") for heading in table.headings]
-    widths = [max(map(len, column)) for column in zip(headings, *table.rows, strict=True)]
-    for first, *others in [headings, *table.rows]:
-        values = (f"{cell:>{width}}" for cell, width in zip(others, widths[1:], strict=True))
-        yield "  ".join([f"{first:<{widths[0]}}", *values])
+    lines = [section.title, section.note]
+    for table in section.tables:
+        headings = [heading.replace("\n", " ") for heading in table.headings]
+        widths = [max(map(len, column)) for column in zip(headings, *table.rows, strict=True)]
+        for first, *others in [headings, *table.rows]:
+            cells = (f"{cell:>{width}}" for cell, width in zip(others, widths[1:], strict=True))
+            lines.append("  ".join([f"{first:<{widths[0]}}", *cells]))
+    return "\n".join(lines)

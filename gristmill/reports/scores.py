@@ -25,7 +25,20 @@ def scores_section(scores: Scores, metrics: Mapping[str, str], *remarks: str) ->
 
     `metrics` are the headings of metrics; one without a score has no column.
     """
-    verdict = f"{_verdict(scores, metrics)}. Nothing was fitted on the test set."
+    # Compare the model with its best baseline.
+    metric, (model, baseline), name = metrics[scores.metric], scores.headline.pair, scores.best_baseline
+    secondary = scores.headline.secondary_metric
+    others = f" ({metrics[secondary]} {' against '.join(_pair(scores, secondary))})" if secondary else ""
+    if scores.calibrates_baseline:
+        figures = f"{metric} is {model} with calibration and {baseline} without{others}"
+        verdict = f"The model is its best baseline, {name}, with calibrated probabilities. On the test set, {figures}"
+    else:
+        relation, lead = _relation(scores)
+        relation = relation if relation == "beats" else f"is {relation}"
+        figures = f"{metric} {model} against {baseline}{others}"
+        verdict = f"The model {relation} its best baseline, {name}, on the test set{lead}: {figures}"
+    # Add what else the reader should know.
+    verdict += ". Nothing was fitted on the test set."
     tables = [scores_table(scores, part, metrics) for part in PARTS if part in scores.model]
     warnings = [f"Warning: {warning}." for warning in scores.warnings]
     return Section("Scores", " ".join([verdict, *warnings, *filter(None, remarks)]), tables=tables)
@@ -110,36 +123,21 @@ def _pair(scores: Scores, metric: str) -> list[str]:
     return score_column(metric, [named["test"].get(metric) for named in (scores.model, scores.best)])
 
 
-def _verdict(scores: Scores, metrics: Mapping[str, str]) -> str:
-    """Return one or two sentences that compare the model with its best baseline, without the final full stop."""
-    metric, (model, baseline), name = metrics[scores.metric], scores.headline.pair, scores.best_baseline
-    secondary = scores.headline.secondary_metric
-    others = f" ({metrics[secondary]} {' against '.join(_pair(scores, secondary))})" if secondary else ""
-    if scores.calibrates_baseline:
-        figures = f"{metric} is {model} with calibration and {baseline} without{others}"
-        return f"The model is its best baseline, {name}, with calibrated probabilities. On the test set, {figures}"
-    relation, lead = _relation(scores)
-    relation = relation if relation == "beats" else f"is {relation}"
-    figures = f"{metric} {model} against {baseline}{others}"
-    return f"The model {relation} its best baseline, {name}, on the test set{lead}: {figures}"
-
-
 def _relation(scores: Scores) -> tuple[str, str]:
-    """Return how the model compares with its best baseline, and by how much."""
-    model, baseline = scores.headline.ranks
+    """Return how the model compares with its best baseline, and by how much.
+
+    Errors differ by a share of the baseline's, other scores by their difference.
+    """
+    headline = scores.headline
+    model, baseline = headline.ranks
     if model == baseline:
         return "as good as", ""
-    return "beats" if model < baseline else "worse than", _lead(scores.headline)
-
-
-def _lead(headline: Headline) -> str:
-    """Return the difference of two scores: errors in percent of the baseline's, other scores as they are."""
-    difference = abs(headline.model - headline.baseline)
+    relation, difference = "beats" if model < baseline else "worse than", abs(headline.model - headline.baseline)
     if headline.higher_is_better:
-        return f" by {format_number(difference, 3)}"
+        return relation, f" by {format_number(difference, 3)}"
     if not headline.baseline or not math.isfinite(difference):
-        return ""
+        return relation, ""
     share = difference / headline.baseline
     if share > _MAX_SHARE:
-        return ""
-    return f" by {share:,.1%}" if share >= 0.0005 else " by less than 0.1%"
+        return relation, ""
+    return relation, f" by {share:,.1%}" if share >= 0.0005 else " by less than 0.1%"

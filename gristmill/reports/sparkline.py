@@ -37,15 +37,26 @@ def sparkline(runs: Sequence[ScoredRun]) -> "Markup":
     scores = [score for run in runs for score in (run.headline.model, run.headline.baseline)]
     ys = _scale(scores, _HEIGHT - _MARGIN, _MARGIN)
     model, baseline = list(zip(xs, ys[::2], strict=True)), list(zip(xs, ys[1::2], strict=True))
-    reach = _MARGIN if len(runs) > 1 else _WIDTH / 2 - _MARGIN
-    dashed = _path(_widened(piece, reach) for piece in _pieces(baseline, runs))
+    # Make the pieces of the baseline longer on both sides: they are visible for a single run, too.
+    reach, widened = _MARGIN if len(runs) > 1 else _WIDTH / 2 - _MARGIN, list[Points]()
+    for piece in _pieces(baseline, runs):
+        (left, first_y), (right, last_y) = piece[0], piece[-1]
+        widened.append([(left - reach, first_y), *piece, (right + reach, last_y)])
+    # Say the same in words.
+    first, last = runs[0], runs[-1]
+    metric, ends = last.headline.metric, format_numbers([first.headline.model, last.headline.model])
+    words = f"{metric} of one run, {last.when:%Y-%m-%d}: {ends[1]}; dashed: the best baseline's"
+    if len(runs) > 1:
+        span = f"{first.when:%Y-%m-%d} to {last.when:%Y-%m-%d}: {ends[0]} to {ends[1]}"
+        changed = "; gaps: the test set changed" * (len({run.data for run in runs}) > 1)
+        words = f"{metric} of {len(runs)} runs, {span}; dashed: the best baselines'{changed}"
     dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5"/>' for x, y in model)
     return Markup(  # noqa: S704  # our own numbers; `format` escapes the words
         f'<span role="img" title="{{}}"><svg width="{_WIDTH}" height="{_HEIGHT}" viewBox="0 0 {_WIDTH} {_HEIGHT}">'
-        f'<path d="{dashed}" fill="none" stroke="{BASELINE}" stroke-dasharray="3 2"/>'
+        f'<path d="{_path(widened)}" fill="none" stroke="{BASELINE}" stroke-dasharray="3 2"/>'
         f'<path d="{_path(_pieces(model, runs))}" fill="none" stroke="{MODEL}" stroke-width="1.4"/>'
         f'<g fill="{MODEL}">{dots}</g></svg></span>'
-    ).format(_in_words(runs))
+    ).format(words)
 
 
 def _scale(values: Sequence[float], low: float, high: float) -> list[float]:
@@ -62,21 +73,5 @@ def _pieces(points: Points, runs: Sequence[ScoredRun]) -> Iterator[Points]:
         yield [point for point, _ in piece]
 
 
-def _widened(piece: Points, reach: float) -> Points:
-    """Return a piece of a line, longer by some pixels on both sides: it is visible for a single run, too."""
-    (left, first), (right, last) = piece[0], piece[-1]
-    return [(left - reach, first), *piece, (right + reach, last)]
-
-
 def _path(pieces: Iterable[Points]) -> str:
     return " ".join("M" + " L".join(f"{x:.1f} {y:.1f}" for x, y in piece) for piece in pieces)
-
-
-def _in_words(runs: Sequence[ScoredRun]) -> str:
-    first, last = runs[0], runs[-1]
-    metric, scores = last.headline.metric, format_numbers([first.headline.model, last.headline.model])
-    if len(runs) == 1:
-        return f"{metric} of one run, {last.when:%Y-%m-%d}: {scores[1]}; dashed: the best baseline's"
-    span = f"{first.when:%Y-%m-%d} to {last.when:%Y-%m-%d}: {scores[0]} to {scores[1]}"
-    changed = "; gaps: the test set changed" * (len({run.data for run in runs}) > 1)
-    return f"{metric} of {len(runs)} runs, {span}; dashed: the best baselines'{changed}"

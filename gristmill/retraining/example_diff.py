@@ -34,12 +34,18 @@ def diff_examples(now: pd.DataFrame, before: pd.DataFrame, compared: list[str]) 
 
     `compared` are `CONTENT` and the columns whose change counts. Other columns describe an example and are there once.
     """
-    rows, earlier = (
-        table.assign(**{_AT: np.arange(len(table))})[_is_without_equal(table, other, compared)]
-        for table, other in ((now, before), (before, now))
-    )
-    for table in (rows, earlier):
-        table[_COPY] = table.groupby(CONTENT, sort=False).cumcount()
+    unequal = []
+    for table, other in ((now, before), (before, now)):
+        # Keep the rows without an equal row in the other table, in which each row is matched at most once.
+        own, others = (
+            examples[compared].assign(**{_NUMBER: examples.groupby(compared, sort=False).cumcount().to_numpy()})
+            for examples in (table, other)
+        )
+        origin = own.merge(others, how="left", indicator=_ORIGIN)[_ORIGIN]
+        kept = table.assign(**{_AT: np.arange(len(table))})[(origin == "left_only").to_numpy()]
+        kept[_COPY] = kept.groupby(CONTENT, sort=False).cumcount()
+        unequal.append(kept)
+    rows, earlier = unequal
     changes = diff_rows(rows, earlier, [CONTENT, _COPY])
     for name in (name for name in shared_columns(rows, earlier) if name not in (*compared, _COPY)):
         changes[name] = changes[name].fillna(changes.pop(f"{name}{changes.attrs[BEFORE]}")).astype(rows[name].dtype)
@@ -75,23 +81,11 @@ def diff_rows(now: pd.DataFrame, before: pd.DataFrame, keys: list[str]) -> pd.Da
         values, earlier = both[name], both[f"{name}{ending}"]
         equal = equal & ((values == earlier) | (values.isna() & earlier.isna())).to_numpy()
     changes = both.set_index(pd.Index(change.astype("str"), name="change"))[~equal]
-    changes.attrs = {BEFORE: ending, NOT_COMPARED: _not_compared(now, before, columns)}
+    # Say why columns of either table are not compared, without the numbers of the versions.
+    others = (str(name) for name in dict.fromkeys([*now, *before]) if name not in columns)
+    reasons = {name: ONLY_NOW if name not in before else OTHER_TYPE if name in now else ONLY_BEFORE for name in others}
+    changes.attrs = {BEFORE: ending, NOT_COMPARED: reasons}
     return changes
-
-
-def _not_compared(now: pd.DataFrame, before: pd.DataFrame, columns: list[str]) -> dict[str, str]:
-    """Return the columns of either table that are not compared, and why, without the numbers of the versions."""
-    names = (str(name) for name in dict.fromkeys([*now, *before]) if name not in columns)
-    return {name: ONLY_NOW if name not in before else OTHER_TYPE if name in now else ONLY_BEFORE for name in names}
-
-
-def _is_without_equal(table: pd.DataFrame, other: pd.DataFrame, columns: list[str]) -> Mask:
-    """Return which rows of a table have no equal row in the other; each row there is matched at most once."""
-    own, others = (
-        examples[columns].assign(**{_NUMBER: examples.groupby(columns, sort=False).cumcount().to_numpy()})
-        for examples in (table, other)
-    )
-    return (own.merge(others, how="left", indicator=_ORIGIN)[_ORIGIN] == "left_only").to_numpy()
 
 
 def lost_examples(

@@ -78,7 +78,11 @@ def judge_contest(contest: Contest, gate: Gate, best: str | None) -> Judgement:
     if not is_finite:
         promoted, why = False, f"{score}: not all predictions are finite numbers"
     elif CHAMPION in scores:
-        promoted, why = _judge_against_champion(score, scores, best, gate)
+        own, champion = scores[CHALLENGER], scores[CHAMPION]
+        promoted = not math.isfinite(champion) or own < champion * (1 - gate.margin)
+        why = f"{score} against the champion's {_text(champion)}" + (f" less {gate.margin:.0%}" if gate.margin else "")
+        if promoted and best is not None and own > scores[best]:
+            why += f"; still worse than {best} with {_text(scores[best])}"
     else:
         promoted, why = _judge_against_baseline(score, scores, best, contest)
     is_compared = is_finite and CHAMPION in scores and math.isfinite(scores[CHAMPION])
@@ -131,16 +135,6 @@ def best_baseline(scores: Scores, contest: Contest) -> str | None:
         if known:
             return (max if scores.higher_is_better else min)(known, key=lambda name: known[name])
     return None
-
-
-def _judge_against_champion(score: str, scores: dict[str, float], best: str | None, gate: Gate) -> tuple[bool, str]:
-    """Return whether a challenger is promoted instead of the champion, and why; `score` is its score as text."""
-    own, champion = scores[CHALLENGER], scores[CHAMPION]
-    promoted = not math.isfinite(champion) or own < champion * (1 - gate.margin)
-    why = f"{score} against the champion's {_text(champion)}" + (f" less {gate.margin:.0%}" if gate.margin else "")
-    if promoted and best is not None and own > scores[best]:
-        why += f"; still worse than {best} with {_text(scores[best])}"
-    return promoted, why
 
 
 def _judge_against_baseline(

@@ -1,6 +1,6 @@
 """Versions looked back at: their data, and whether one that is trained again from it gives the same weights."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
@@ -40,28 +40,24 @@ def compare_with_version(version: Version, record: Record, store: Store) -> Repr
     model = next(stage for stage in _MODEL_STAGES if stage in version.references)
     digests = {label: reference["digest"] for label, reference in record.references.items()}
     expected = {label: reference["digest"] for label, reference in version.references.items()}
-    code, libraries = code_digests(record, store), record.versions
+    # List the modules and files that changed. An unused module is not listed: the one that used it changed.
+    code = code_digests(record, store)
+    if version.code.keys() & code.keys():
+        causes = [f"code {source_name(name)}" for name in code if code[name] != version.code.get(name)]
+    else:  # earlier releases of gristmill did not record modules
+        causes = ["code unknown: the version does not record its modules"]
+    # List the libraries whose version changed. Prefect runs the stages but changes no result.
+    before, now = version.versions, record.versions
+    libraries = (name for name in now if name != "prefect" and now[name] != before.get(name))
+    causes += [f"{name} {before.get(name, 'not installed')} → {now[name]}" for name in libraries]
     return Reproduction(
         pipeline=version.pipeline,
         version=version.number,
         digest=digests[model],
         expected=expected[model],
         other_results=[label for label in digests if digests[label] != expected.get(label)],
-        causes=_changed_code(version.code, code) + _changed_libraries(version.versions, libraries),
+        causes=causes,
     )
-
-
-def _changed_code(before: dict[str, str], now: dict[str, str]) -> list[str]:
-    """Return the modules and files that changed. An unused module is not listed: the one that used it changed."""
-    if not before.keys() & now.keys():  # earlier releases of gristmill did not record modules
-        return ["code unknown: the version does not record its modules"]
-    return [f"code {source_name(name)}" for name in now if now[name] != before.get(name)]
-
-
-def _changed_libraries(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """Return the libraries whose version changed; Prefect runs the stages but changes no result."""
-    libraries = (name for name in now if name != "prefect" and now[name] != before.get(name))
-    return [f"{name} {before.get(name, 'not installed')} → {now[name]}" for name in libraries]
 
 
 def open_data(version: Version, store: Store) -> Artifact:

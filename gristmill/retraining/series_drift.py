@@ -5,7 +5,7 @@ swings, which occur in the training data, too.
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import groupby
 
 import numpy as np
@@ -71,11 +71,18 @@ def _chance_of_errors(new: Values, known: list[Values]) -> float:
     if squares == 0:  # all held-out errors are equal: the next one is larger with this probability
         return 1 / (count + 1) if new.mean() > middle else 1.0
     products = sum(float((stretch[:-1] - middle) @ (stretch[1:] - middle)) for stretch in known)
+    # Estimate the correlation, and correct it.
     correlation = products / squares
     correlation += (1 + 3 * correlation) / count
     correlation += math.sqrt(max(0.0, 1 - correlation**2) / count)
     correlation = min(max(correlation, 0.0), _MAX_CORRELATION)
-    share, share_before = (_variance_of_mean(length, correlation) for length in (len(new), count))
+    # Get the variances of the means of so many values of an autoregression with variance 1.
+    shares = []
+    for length in (len(new), count):
+        lags = np.arange(1, length)
+        shares.append(float(1 + 2 * ((1 - lags / length) * correlation**lags).sum()) / length)
+    share, share_before = shares
+    # Compare the means.
     freedom = 1 / share_before - 1
     if freedom < 1:
         return 1.0
@@ -83,12 +90,6 @@ def _chance_of_errors(new: Values, known: list[Values]) -> float:
     error = math.sqrt(squares / (count - 1) * (share + share_before))
     probability = float(student.sf((new.mean() - middle) / error, min(welch, freedom)))
     return max(probability, float((_moving_means(held_out, min(len(new), count)) >= new.mean()).mean()))
-
-
-def _variance_of_mean(count: int, correlation: float) -> float:
-    """Return the variance of the mean of `count` values of an autoregression with variance 1."""
-    lags = np.arange(1, count)
-    return float(1 + 2 * ((1 - lags / count) * correlation**lags).sum()) / count
 
 
 def normal_scores(values: Values, known: Values) -> Values:
@@ -147,8 +148,15 @@ def _compare_blocks(newest: float, usual: Values, length: int, two_sided: bool) 
     if blocks < 3:
         return 0.0, 1.0
     variance = max(float((deviations**2).mean()), _MIN_VARIANCE)
-    correlations = sum(_positive_correlations(deviations, variance, length, blocks))
-    variance_of_mean = (1 + 2 * correlations) / blocks  # in units of the variance of a block
+    # Sum the correlations of blocks at growing distances, up to the first that is not positive.
+    correlations: list[float] = []
+    for lag in range(length, len(deviations) - length, length):
+        correlation = float(deviations[:-lag] @ deviations[lag:]) / len(deviations) / variance
+        correlation += (1 + 3 * max(correlation, 0.0)) / blocks  # bias of few blocks
+        if correlation <= 0:
+            break
+        correlations.append(min(correlation, 1.0))
+    variance_of_mean = (1 + 2 * sum(correlations)) / blocks  # in units of the variance of a block
     if variance_of_mean >= 1:
         return 0.0, 1.0
     error = math.sqrt(variance * (1 + variance_of_mean) / (1 - variance_of_mean))
@@ -158,13 +166,3 @@ def _compare_blocks(newest: float, usual: Values, length: int, two_sided: bool) 
     else:
         probability, share = student.sf(statistic, freedom), (deviations >= off).mean()
     return float(statistic), max(float(probability), float(share))
-
-
-def _positive_correlations(deviations: Values, variance: float, length: int, blocks: int) -> Iterator[float]:
-    """Yield the correlations of blocks at growing distances, up to the first that is not positive."""
-    for lag in range(length, len(deviations) - length, length):
-        correlation = float(deviations[:-lag] @ deviations[lag:]) / len(deviations) / variance
-        correlation += (1 + 3 * max(correlation, 0.0)) / blocks  # bias of few blocks
-        if correlation <= 0:
-            return
-        yield min(correlation, 1.0)

@@ -23,8 +23,7 @@ from typing import NoReturn
 
 from gristmill.errors import DataError, RequestError, short_repr
 from gristmill.settings.base import URL_SCHEMES, check_location
-from gristmill.util.url_files import file_name, read_latest, refreshed_folder
-from gristmill.util.urls import redact
+from gristmill.util.urls import file_name, read_latest, redact, refreshed_folder
 
 SEARCH_PATH = "GRISTMILL_DATA"
 

@@ -12,7 +12,7 @@ from gristmill.runs.locations import SEARCH_PATH, check_requested, locate, searc
 from gristmill.scaffold.proposal import Guess
 from gristmill.settings.base import URL_SCHEMES
 from gristmill.store.downloads import fetch_new
-from gristmill.util.url_files import file_name
+from gristmill.util.urls import file_name
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,7 +20,7 @@ from gristmill.sources.rows import (
     requested_columns,
     unusable_in_file,
 )
-from gristmill.util.cell_text import as_texts
+from gristmill.util.table_io import as_texts
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -140,30 +140,24 @@ def is_new(file: Path) -> bool:
 
 
 def _check_bytecode(file: Path, module: str) -> None:
-    """Remove foreign byte code of a source file; raise `WorkError` if the module was already loaded from it."""
-    if _remove_foreign_bytecode(file) and module in sys.modules:
-        raise WorkError(f"{file}: its byte code was compiled from another source and was removed. Run again.")
-
-
-def _remove_foreign_bytecode(file: Path) -> bool:
-    """Remove byte code that was compiled from another source; return whether there was any.
+    """Remove byte code compiled from another source; raise `WorkError` if the module was already loaded from it.
 
     If the source has a syntax error, its byte code is removed too, so that the import reports the error.
     """
     cached = Path(importlib.util.cache_from_source(str(file)))
     if not cached.is_file():
-        return False
-    loader = importlib.machinery.SourceFileLoader(file.stem, str(file))
+        return
+    loader, is_foreign = importlib.machinery.SourceFileLoader(file.stem, str(file)), True
     try:
         if loader.get_code(file.stem) == loader.source_to_code(file.read_bytes(), str(file)):
-            return False
-        is_foreign = True
+            return
     except (ValueError, EOFError, TypeError):  # it is not byte code
-        is_foreign = True
+        pass
     except SyntaxError:
         is_foreign = False
     cached.unlink(missing_ok=True)
-    return is_foreign
+    if is_foreign and module in sys.modules:
+        raise WorkError(f"{file}: its byte code was compiled from another source and was removed. Run again.")
 
 
 def source_name(name: str) -> str:
@@ -242,21 +236,16 @@ def parse_source(source: bytes, base: tuple[str, ...]) -> tuple[str, tuple[str, 
 
 def _imported(tree: ast.AST, base: tuple[str, ...]) -> Iterator[str]:
     """Yield the dotted names in all import statements of a tree; `base` resolves relative ones."""
-    for node in _statements(tree):
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             above = base[: len(base) - node.level + 1] if node.level else ()
             origin = [*above, *([node.module] if node.module else [])]
             yield from (".".join([*origin, alias.name]) for alias in node.names)  # each may be a submodule
-
-
-def _statements(tree: ast.AST) -> Iterator[ast.AST]:
-    """Yield every statement in a tree, without descending into expressions, which import nothing."""
-    waiting = [tree]
-    while waiting:
-        node = waiting.pop()
-        yield node
+        # Go on with the statements inside, not with expressions, which import nothing.
         for _, value in ast.iter_fields(node):
             if isinstance(value, list):
                 waiting += [item for item in value if isinstance(item, ast.stmt | ast.excepthandler | ast.match_case)]

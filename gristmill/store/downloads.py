@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from gristmill.errors import DataError
 from gristmill.store.store import Store
 from gristmill.util.files import atomic_file, flush_to_disk, temporary_name, translate_disk_errors, write_json
-from gristmill.util.url_files import LATEST, file_name, read_latest, refreshed_folder
+from gristmill.util.urls import LATEST, file_name, read_latest, refreshed_folder
 
 if TYPE_CHECKING:
     import httpx

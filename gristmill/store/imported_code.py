@@ -16,7 +16,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
 
 from gristmill import keys
 from gristmill.settings.base import Settings
@@ -69,19 +68,17 @@ def read_imported(root: Path, tables: Iterable[Settings], memo: StatCache) -> Im
     """
     names: set[str] = set()
     for file in (root / code.file for table in tables for _, code in code_of(table)):
-        if os.path.isfile(file):  # noqa: PTH113 - Path.is_file raises for a name that is too long
-            names |= _names_elsewhere(file)
+        if not os.path.isfile(file):  # noqa: PTH113 - Path.is_file raises for a name that is too long
+            continue
+        # Take the names outside the file's folder that the file, and its imports within the folder, import.
+        folder, imported = file.parent, set[str]()
+        for path in with_imports(file):
+            imported.update(imports_of(path, path.parent.relative_to(folder).parts))
+        # Python searches the file's own folder first. A namespace package can have parts both there and elsewhere.
+        tops = {top for top in map(_top, imported) if module_file(folder / top)}
+        elsewhere = (name for name in imported if _top(name) not in tops)
+        names.update(name for name in elsewhere if not module_file(folder.joinpath(*name.split("."))))
     return _follow(names, memo) if names else NO_IMPORTS
-
-
-def _names_elsewhere(file: Path) -> set[str]:
-    """Return the names outside a file's folder that the file, and its imports within the folder, import."""
-    folder, names = file.parent, set[str]()
-    for path in with_imports(file):
-        names.update(imports_of(path, path.parent.relative_to(folder).parts))
-    # Python searches the file's own folder first. A namespace package can have parts both there and elsewhere.
-    tops = {top for top in map(_top, names) if module_file(folder / top)}
-    return {name for name in names if _top(name) not in tops and not module_file(folder.joinpath(*name.split(".")))}
 
 
 def _follow(names: set[str], memo: StatCache) -> Imported:
@@ -92,17 +89,26 @@ def _follow(names: set[str], memo: StatCache) -> Imported:
     while waiting:
         seen |= waiting
         modules |= {name for name in waiting if _top(name) == PACKAGE.name}
-        unversioned = []
+        unversioned: dict[tuple[tuple[str, ...], Path], dict[str, _Source]] = defaultdict(dict)
         for source in filter(None, map(_find, sorted(waiting - modules))):
-            if distributions := _distributions(source, providers(source.home)):
+            # Look for the distributions that installed the file and whose version identifies it.
+            folders = providers(source.home).get(_top(source.name), [])
+            if len(folders) > 1:  # distributions that share a namespace
+                folders = [folder for folder in folders if f"\n{source.label}," in f"\n{_text(folder / 'RECORD')}"]
+            distributions = {folder: named for folder in folders if (named := _name_and_version(folder))}
+            if distributions:
                 libraries |= dict(distributions.values())
                 files |= {folder / "METADATA": _top(source.name) for folder in distributions}
             else:
-                unversioned.append(source)
+                unversioned[source.top, source.folder][source.inner] = source
                 files[source.folder / source.inner] = source.name
-        read = _read_all(unversioned, memo)
-        code |= {label: entry["digest"] for label, entry in read.items()}
-        waiting = {name for entry in read.values() for name in entry["imports"]} - seen
+        # Read the other files, unless their stat has not changed, and go on with what they import.
+        waiting = set()
+        for (top, folder), sources in unversioned.items():
+            read = memo.recall(folder, sources, partial(read_source, folder, top), f"{_READER} {'.'.join(top)}")
+            code |= {sources[inner].label: entry["digest"] for inner, entry in read.items()}
+            waiting.update(name for entry in read.values() for name in entry["imports"])
+        waiting -= seen
     return Imported(tuple(sorted(modules)), dict(sorted(libraries.items())), dict(sorted(code.items())), files)
 
 
@@ -148,14 +154,6 @@ def _providers(memo: StatCache, home: Path) -> Mapping[str, list[Path]]:
     return by_name
 
 
-def _distributions(source: _Source, providers: Mapping[str, list[Path]]) -> dict[Path, tuple[str, str]]:
-    """Return the distributions that installed a file and whose version identifies it: metadata folder to version."""
-    folders = providers.get(_top(source.name), [])
-    if len(folders) > 1:  # distributions that share a namespace
-        folders = [folder for folder in folders if f"\n{source.label}," in f"\n{_text(folder / 'RECORD')}"]
-    return {folder: distribution for folder in folders if (distribution := _name_and_version(folder))}
-
-
 def _top_levels(folder: Path) -> list[str]:
     lines = _text(folder / "RECORD").splitlines()  # one for each file: path, comma, hash
     return sorted({name for line in lines if (name := re.split("[/.,]", line, maxsplit=1)[0]).isidentifier()})
@@ -173,15 +171,3 @@ def _name_and_version(folder: Path) -> tuple[str, str] | None:
 
 def _text(file: Path) -> str:
     return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
-
-
-def _read_all(sources: Iterable[_Source], memo: StatCache) -> dict[str, dict[str, Any]]:
-    """Return digest and imports of files by their labels; files with an unchanged stat are not read again."""
-    packages: dict[tuple[tuple[str, ...], Path], dict[str, _Source]] = defaultdict(dict)
-    for source in sources:
-        packages[source.top, source.folder][source.inner] = source
-    entries = {}
-    for (top, folder), files in packages.items():
-        read = memo.recall(folder, files, partial(read_source, folder, top), f"{_READER} {'.'.join(top)}")
-        entries.update({files[inner].label: entry for inner, entry in read.items()})
-    return entries

@@ -5,7 +5,7 @@
     root/registry/                  versions with their bundles, and champions (`registry/registry.py`)
     root/predictions/               logged predictions (`monitoring/prediction_log.py`)
     root/scratch/<key>/             checkpoints from which a stage resumes after a kill
-    root/downloads/<sha256>/        files from URLs (`runs/downloads.py`)
+    root/downloads/<sha256>/        files from URLs (`downloads.py`)
     root/reports/                   pages (`reports/page.py`)
     root/logs/<pipeline>/<key[:12]>/    training curves for TensorBoard
     root/quarantine/                artifacts that failed verification or were replaced on request
@@ -30,6 +30,7 @@ import logging
 import os
 import re
 import shutil
+import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -40,8 +41,8 @@ from typing import TYPE_CHECKING, Any
 from gristmill.errors import CorruptArtifact
 from gristmill.keys import Identity
 from gristmill.store.artifact import Artifact, Reference, artifact_name, read_artifact, verify, write_manifest
-from gristmill.store.staging import draft_beside, remove_abandoned
 from gristmill.util.files import StatCache, flush_folder, rename_folder, translate_disk_errors, write_atomically
+from gristmill.util.processes import is_running, process_identity
 
 if TYPE_CHECKING:
     from gristmill.store.remote.remote import Remote
@@ -50,6 +51,10 @@ logger = logging.getLogger(__name__)
 
 PIPELINE_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_-]*"  # names of pipelines, which become names of files
 LOG_KEY_LENGTH = 12  # characters of the key that name a folder of logs; TensorBoard's column is narrow
+
+_KEY_LENGTH = 16  # characters of the key that begin a draft's name
+# Drafts are hidden folders; their names identify the process that builds or removes something in them.
+_NAME_PATTERN = re.compile(r"\.[0-9a-f]+~(?P<pid>\d+)(?:~(?P<process>[\w-]+))?~\d+~(?P<host>.+)")
 
 
 @dataclass
@@ -192,7 +197,10 @@ class Store:
         """Yield an empty folder next to `final`; remove it at the end unless it was renamed."""
         with translate_disk_errors(self.root):
             final.parent.mkdir(parents=True, exist_ok=True)
-            remove_abandoned(final)
+            # Remove the drafts that killed processes left next to it.
+            for left in final.parent.glob(f".{final.name[:_KEY_LENGTH]}~*"):
+                if is_abandoned(left):
+                    shutil.rmtree(left, ignore_errors=True)
             path = draft_beside(final)
             path.mkdir()
         try:
@@ -272,3 +280,18 @@ def _acquire(descriptor: int, wait: bool) -> bool:
     except OSError:  # the file system does not support locks
         pass
     return True
+
+
+def draft_beside(final: Path) -> Path:
+    """Return a name for a folder next to `final`, whose own name begins with a key."""
+    process = filter(None, (str(os.getpid()), process_identity(os.getpid())))  # some systems only know the id
+    prefix = f".{final.name[:_KEY_LENGTH]}"
+    return final.parent / "~".join([prefix, *process, str(time.monotonic_ns()), socket.gethostname()])
+
+
+def is_abandoned(draft: Path) -> bool:
+    """Return whether the process in a draft's name ran on this host and has ended."""
+    match = _NAME_PATTERN.fullmatch(draft.name)
+    if match is None or match["host"] != socket.gethostname():
+        return False
+    return not is_running(int(match["pid"]), match["process"] or "")

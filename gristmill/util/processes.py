@@ -1,4 +1,4 @@
-"""Processes: command lines of gristmill's modules, process identities, and shutdown."""
+"""Processes: command lines of gristmill's modules, watchers of this process, process identities, and shutdown."""
 
 import getpass
 import json
@@ -6,6 +6,7 @@ import os
 import queue
 import re
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -27,6 +28,20 @@ def module_command(module: str, *arguments: str) -> tuple[list[str], dict[str, s
     root = str(Path(__file__).parent.parent.parent)
     paths = [root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     return [sys.executable, "-P", "-m", module, *arguments], os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+
+
+def start_watcher(module: str, *arguments: str) -> "subprocess.Popen[bytes]":
+    """Start a watcher of this process; it gets the id and identity of this process before the other arguments.
+
+    It has a session of its own, so signals to the group of this process do not reach it. Its standard input is a pipe,
+    which the kernel closes when this process ends.
+    """
+    line, environment = module_command(module, f"{os.getpid()}", process_identity(os.getpid()), *arguments)
+    # A pipe of this process's output would stay open.
+    silent = subprocess.DEVNULL
+    return subprocess.Popen(
+        line, env=environment, stdin=subprocess.PIPE, stdout=silent, stderr=silent, start_new_session=True
+    )
 
 
 def receive_requests() -> "tuple[queue.SimpleQueue[Any], IO[str]]":
@@ -55,7 +70,10 @@ def process_identity(pid: int) -> str:
     """
     try:
         if sys.platform == "darwin":
-            return _start_time_on_macos(pid)
+            # Take the start time to the second, in letters and digits.
+            line, fixed = ["/bin/ps", "-o", "lstart=", "-p", str(pid)], {"LC_ALL": "C", "TZ": "UTC"}
+            output = subprocess.run(line, env=fixed, capture_output=True, text=True, check=False).stdout
+            return "".join(re.findall(r"\w+", output))
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         # The name of the program, in parentheses, may hold spaces; the state follows it, the start is the 20th field.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -92,15 +110,6 @@ def end_with_parent() -> None:
     parent = int(os.environ.get(PARENT_VARIABLE, os.getpid()))
     if parent != os.getpid():  # the parent loads the flows too
         threading.Thread(target=_kill_without_parent, args=(parent,), daemon=True).start()
-
-
-def _start_time_on_macos(pid: int) -> str:
-    """Return the start time of a process, to the second, in letters and digits."""
-    import subprocess  # late: only macOS needs it
-
-    line, fixed = ["/bin/ps", "-o", "lstart=", "-p", str(pid)], {"LC_ALL": "C", "TZ": "UTC"}
-    output = subprocess.run(line, env=fixed, capture_output=True, text=True, check=False).stdout
-    return "".join(re.findall(r"\w+", output))
 
 
 def terminate_on_interrupt() -> None:

@@ -1,4 +1,4 @@
-"""Parquet tables (zstd, page checksums) and JSON documents of artifacts."""
+"""Parquet tables (zstd, page checksums) and JSON documents of artifacts; cells of a table as text."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -115,11 +115,23 @@ def read_runs(path: Path, column: str) -> "tuple[list[str], npt.NDArray[np.int64
     return values, np.array(counts, np.int64)
 
 
-def _batches(path: Path, columns: Sequence[str] | None) -> "Iterator[pa.RecordBatch]":
-    import pyarrow.parquet as pq
+def cell_text(cell: object) -> str:
+    """Return a cell that is not missing as text: 3.0 is `3`, booleans are `true` and `false`, midnight is a date."""
+    if isinstance(cell, str):
+        return cell
+    text = str(cell).removesuffix(".0").removesuffix(" 00:00:00")
+    return text.lower() if text in ("True", "False") else text
 
-    with pq.ParquetFile(path, page_checksum_verification=True) as file:
-        yield from file.iter_batches(batch_size=_ROWS_PER_BATCH, columns=None if columns is None else list(columns))
+
+def as_texts(cells: "pd.Series[Any]") -> "pd.Series[str]":
+    """Return cells as text; missing ones stay missing."""
+    import pandas as pd
+
+    if cells.dtype == "str":
+        return cells
+    values = cells.to_numpy() if cells.dtype.kind == "f" else cells.astype(object)  # objects have no float32
+    texts = [None if missing else cell_text(value) for value, missing in zip(values, cells.isna(), strict=True)]
+    return pd.Series(texts, cells.index, "str", cells.name)
 
 
 def write_document(path: Path, value: Any) -> None:
@@ -130,3 +142,10 @@ def write_document(path: Path, value: Any) -> None:
 def read_document(path: Path) -> Any:
     """Read a JSON document of an artifact."""
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _batches(path: Path, columns: Sequence[str] | None) -> "Iterator[pa.RecordBatch]":
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        yield from file.iter_batches(batch_size=_ROWS_PER_BATCH, columns=None if columns is None else list(columns))

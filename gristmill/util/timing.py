@@ -3,13 +3,11 @@
 import time
 from collections.abc import Callable
 
-_CALLS = 3
-
 
 def fastest(call: Callable[[], object]) -> float:
     """Return the seconds of the fastest of some calls: the first may compile, and others may wait for the machine."""
     seconds = []
-    for _ in range(_CALLS):
+    for _ in range(3):
         begun = time.perf_counter()
         call()
         seconds.append(time.perf_counter() - begun)

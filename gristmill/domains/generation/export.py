@@ -15,7 +15,7 @@ from gristmill.domains.text.tokenizer import Tokenizer, required_modules
 from gristmill.export import bundle, model_card
 from gristmill.export.bundle import check_parity, check_same_as_scored
 from gristmill.export.formats import FORMATS
-from gristmill.export.sample import Sample
+from gristmill.export.kit import Sample
 from gristmill.scores import MODEL, Scores, write_exported
 from gristmill.training import saved_network
 from gristmill.util.table_io import read_table, write_document

@@ -9,7 +9,7 @@ import pandas as pd
 from gristmill.domains.tabular.settings import Ingest
 from gristmill.errors import short_repr
 from gristmill.sources.rows import Rows
-from gristmill.util.cell_text import as_texts
+from gristmill.util.table_io import as_texts
 
 _HOUR, _SIXTY = "([01][0-9]|2[0-3])", "[0-5][0-9]"
 _DATE = rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}([T ]{_HOUR}:{_SIXTY}(:{_SIXTY}(\.[0-9]+)?)?(Z|[+-]{_HOUR}:?{_SIXTY})?)?"

@@ -18,7 +18,7 @@ from gristmill.domains.tabular.settings import Export
 from gristmill.export import bundle, model_card, saved_model
 from gristmill.export.bundle import check_parity, check_same_as_scored, export_network
 from gristmill.export.formats import FORMATS
-from gristmill.export.sample import Sample, pick_rows
+from gristmill.export.kit import Sample, pick_rows
 from gristmill.scores import MODEL, write_exported
 from gristmill.settings.number_text import format_numbers
 from gristmill.training.named_arrays import split_arrays

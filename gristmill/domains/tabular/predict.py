@@ -21,8 +21,7 @@ from gristmill.export.loaded_bundle import LoadedBundle
 from gristmill.monitoring.prediction_columns import PREDICTED
 from gristmill.sources.rows import Rows
 from gristmill.training.named_arrays import Array
-from gristmill.util.cell_text import as_texts
-from gristmill.util.table_io import read_table
+from gristmill.util.table_io import as_texts, read_table
 
 logger = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ from gristmill.domains.text.tokenizer import required_modules
 from gristmill.export import bundle, model_card
 from gristmill.export.bundle import check_parity, check_same_as_scored
 from gristmill.export.formats import FORMATS
-from gristmill.export.sample import Sample, pick_rows
+from gristmill.export.kit import Sample, pick_rows
 from gristmill.scores import write_exported
 from gristmill.util.table_io import write_document
 

@@ -21,8 +21,7 @@ from gristmill.errors import DataError, count_of
 from gristmill.sources.parts import part_of_cell
 from gristmill.sources.quarantine import Quarantine
 from gristmill.sources.rows import FixedColumns, Rows, TableSource
-from gristmill.util.cell_text import as_texts
-from gristmill.util.table_io import write_document, write_table
+from gristmill.util.table_io import as_texts, write_document, write_table
 
 RESERVED_COLUMNS = ("id", "text", "label", "part", "tokens", "characters", "length")  # written by the stages
 RENAME_PREFIX = "source_"  # added to a metadata column with a reserved name

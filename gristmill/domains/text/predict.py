@@ -22,8 +22,7 @@ from gristmill.sources.rows import Rows
 from gristmill.sources.texts.folder import Folder
 from gristmill.training.named_arrays import Array
 from gristmill.util import chunking
-from gristmill.util.cell_text import as_texts
-from gristmill.util.table_io import read_table
+from gristmill.util.table_io import as_texts, read_table
 
 logger = logging.getLogger(__name__)
 _BATCH_SIZE = 256

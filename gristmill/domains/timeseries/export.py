@@ -21,7 +21,7 @@ from gristmill.domains.timeseries.settings import Export
 from gristmill.errors import count_of
 from gristmill.export import bundle, model_card
 from gristmill.export.bundle import check_parity, check_same_as_scored, export_network
-from gristmill.export.sample import Sample, pick_rows
+from gristmill.export.kit import Sample, pick_rows
 from gristmill.keys import digest_of_file
 from gristmill.scores import FILE, MODEL, write_exported
 from gristmill.training import saved_network

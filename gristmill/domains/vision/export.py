@@ -19,7 +19,7 @@ from gristmill.domains.vision.settings import Export
 from gristmill.export import bundle, model_card
 from gristmill.export.bundle import check_parity, check_same_as_scored, export_network, predict_in_blocks
 from gristmill.export.formats import FORMATS
-from gristmill.export.sample import Sample, pick_rows
+from gristmill.export.kit import Sample, pick_rows
 from gristmill.scores import write_exported
 from gristmill.util.table_io import write_document
 

@@ -10,7 +10,7 @@ from gristmill.settings.base import MAX_NUMBER
 from gristmill.sources.file_content import check_table, read_text
 from gristmill.sources.prepare import TableFiles
 from gristmill.sources.rows import FILE_ROW, check_columns, convert_rows, requested_columns
-from gristmill.util.cell_text import cell_text
+from gristmill.util.table_io import cell_text
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,7 +11,7 @@ from gristmill.errors import DataError
 from gristmill.sources.file_content import check_table
 from gristmill.sources.prepare import TableFiles, check_finite
 from gristmill.sources.rows import FILE_ROW, Rows, Skip, check_columns, requested_columns
-from gristmill.util.cell_text import as_texts
+from gristmill.util.table_io import as_texts
 
 if TYPE_CHECKING:
     import pandas as pd

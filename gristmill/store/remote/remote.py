@@ -57,7 +57,13 @@ class Remote:
         content = (folder / MANIFEST).read_bytes()
         files = artifact.manifest["files"].items()
         objects = {object_name(file["sha256"]): (folder / path, file["size"]) for path, file in files}
-        self.bucket.upload({name: path for name, (path, size) in objects.items() if not self._is_reusable(name, size)})
+        # Do not upload an object that is there in its full size and is too young to be removed by `gc`.
+        missing = {}
+        for named, (path, size) in objects.items():
+            existing = self.bucket.size_and_age(named)
+            if existing is None or existing[0] != size or existing[1] >= _MAX_REUSE_AGE:
+                missing[named] = path
+        self.bucket.upload(missing)
         if replace:
             self.bucket.write(name, content)
             return True
@@ -146,11 +152,6 @@ class Remote:
             return
         logger.warning("%s Removed from the shared store, with its manifest; it is not used.", damage)
         self.bucket.remove(name)
-
-    def _is_reusable(self, name: str, size: int) -> bool:
-        """Return whether an object exists in its full size and is too young to be removed by `gc`."""
-        existing = self.bucket.size_and_age(name)
-        return existing is not None and existing[0] == size and existing[1] < _MAX_REUSE_AGE
 
 
 def object_name(sha256: str) -> str:

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from gristmill.errors import ParityError
 from gristmill.export import bundle, kit, warmup
-from gristmill.export.sample import Sample
+from gristmill.export.kit import Sample
 from helpers.support import here
 
 ROWS = np.array([[1, 2], [3, 4]], np.float32)

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from gristmill.export.sample import Sample, as_json, from_json, pick_rows
+from gristmill.export.kit import Sample, as_json, from_json, pick_rows
 from gristmill.training.named_arrays import join_arrays
 
 NUMBERS = np.array([[0.1, 1e-7], [np.float32(1) / 3, 2.0]], np.float32)

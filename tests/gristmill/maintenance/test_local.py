@@ -29,8 +29,7 @@ from gristmill.registry.version import Git
 from gristmill.runs.records import Record, RunOutcome, StageRecord
 from gristmill.runs.retraining_record import DataChanges, Judgement, Retraining
 from gristmill.store.artifact import Artifact
-from gristmill.store.staging import draft_beside
-from gristmill.store.store import Store
+from gristmill.store.store import Store, draft_beside
 from gristmill.util import processes
 from gristmill.util.files import files_below, temporary_name
 from helpers.support import heard, said

@@ -10,9 +10,15 @@ import pytest
 
 from gristmill import keys
 from gristmill.errors import StoreError
-from gristmill.maintenance.eviction import evict, upload_missing
 from gristmill.maintenance.local import referenced_artifacts
-from gristmill.maintenance.shared import remove_shared, repair_shared, shared_garbage, verify_shared
+from gristmill.maintenance.shared import (
+    evict,
+    remove_shared,
+    repair_shared,
+    shared_garbage,
+    upload_missing,
+    verify_shared,
+)
 from gristmill.registry.registry import Registry
 from gristmill.registry.version import Git
 from gristmill.runs.records import Record, Runs

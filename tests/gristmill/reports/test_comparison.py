@@ -10,8 +10,7 @@ import pytest
 
 from gristmill.errors import RequestError
 from gristmill.project.project import Project
-from gristmill.reports.comparison import differing_settings, earlier_runs_section
-from gristmill.reports.intervals import difference_in_words
+from gristmill.reports.comparison import difference_in_words, differing_settings, earlier_runs_section
 from gristmill.retraining.gate import Contest
 from gristmill.runs.records import Record
 from helpers.support import Command, records

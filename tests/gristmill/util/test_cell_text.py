@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gristmill.util.cell_text import as_texts
+from gristmill.util.table_io import as_texts
 
 
 @pytest.mark.parametrize(
