@@ -27,7 +27,8 @@ from gristmill.domains.tabular.preprocess import measured
 from gristmill.domains.tabular.target_scale import TargetScale, possible_scales
 from gristmill.training.lookup_tables import frozen_table
 from gristmill.training.saved_network import as_tensors, predict_once
-from gristmill.training.trees.fit import Features, TreeFit, Trees, TreeSettings, average_trees, fit_trees
+from gristmill.training.trees.exchange import Features, TreeFit, Trees, TreeSettings, average_trees
+from gristmill.training.trees.fit import fit_trees
 from gristmill.training.trees.network import tree_network
 
 _OBJECTIVES: dict[str, Any] = {"huber": "huber", "mae": "l1", "mse": "l2"}

@@ -1,4 +1,4 @@
-"""Main program of the process that fits trees by LightGBM: reads folders of `fit_trees`, writes tables of nodes."""
+"""Main program of the process that fits trees by LightGBM: reads the folders of fits, writes tables of nodes."""
 
 import signal
 import sys
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gristmill.training.trees.fit import (
+from gristmill.training.trees.exchange import (
     HIGHEST,
     NOT_LOADABLE,
     TREES_FILE,

@@ -19,7 +19,8 @@ from gristmill.training import saved_network
 from gristmill.training.deadline import Deadline, DeadlinePassed
 from gristmill.training.saved_network import predict_in_batches
 from gristmill.training.trees import fit as trees
-from gristmill.training.trees.fit import TreeFit, Trees, TreeSettings, average_trees, fit_trees, read_trees, write_trees
+from gristmill.training.trees.exchange import TreeFit, Trees, TreeSettings, average_trees, read_trees, write_trees
+from gristmill.training.trees.fit import fit_trees
 from gristmill.training.trees.network import paths_of, tree_network
 from gristmill.training.trees.process import options_of, round_down
 

@@ -25,7 +25,8 @@ from gristmill.domains.timeseries.fits.normalisation import (
     standardise,
 )
 from gristmill.errors import Unsuitable
-from gristmill.training.trees.fit import TreeFit, Trees, TreeSettings, fit_trees
+from gristmill.training.trees.exchange import TreeFit, Trees, TreeSettings
+from gristmill.training.trees.fit import fit_trees
 from gristmill.training.trees.network import tree_network
 from gristmill.util.chunking import in_blocks
 
