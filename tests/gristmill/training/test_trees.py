@@ -15,6 +15,7 @@ import pytest
 
 from gristmill.errors import Unsuitable, WorkError
 from gristmill.export.formats import FORMATS
+from gristmill.store.code_closure import PackageCode, code_closure
 from gristmill.training import saved_network
 from gristmill.training.deadline import Deadline, DeadlinePassed
 from gristmill.training.saved_network import predict_in_batches
@@ -23,6 +24,7 @@ from gristmill.training.trees.exchange import TreeFit, Trees, TreeSettings, aver
 from gristmill.training.trees.fit import fit_trees
 from gristmill.training.trees.network import paths_of, tree_network
 from gristmill.training.trees.process import options_of, round_down
+from gristmill.util.files import StatCache
 
 ROWS, WIDTH = 600, 5
 SMALL = TreeSettings(rounds=30, learning_rate=0.2, leaves=12, depth=5, min_rows=5)
@@ -384,3 +386,11 @@ def test_a_process_that_prints_more_than_a_pipe_holds_still_answers(
     monkeypatch.setattr(trees, "module_command", lambda module: ([sys.executable, "-c", script], dict(os.environ)))
     with Deadline.after(60).enforce("trees"):
         trees._Process().run([tmp_path])
+
+
+@pytest.mark.parametrize("domain", ["tabular", "timeseries"])
+def test_an_edit_of_the_process_makes_boosted_trees_stale(domain: str, tmp_path: Path) -> None:
+    kind = f"gristmill.domains.{domain}.models.boosted_trees"
+    modules = PackageCode(StatCache(tmp_path)).modules([kind])
+
+    assert "gristmill.training.trees.process" in code_closure([kind], modules)
