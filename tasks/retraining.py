@@ -45,12 +45,13 @@ def look_for_news(run: Run, ingested: Reference) -> Retraining:
     # Compare the data.
     champion = run.champion
     known = last_judged_data(run.pipeline, run.runs, run.registry, champion)
-    news_of, data, champion_data = run.domain.retraining.load().news, run.folder(ingested), None
+    of_domain = run.domain.retraining.load()
+    data, champion_data = run.folder(ingested), None
     if champion:
         with champion_damage(champion):
             champion_data = run.folder(champion.references["ingest"])
-    news = news_of(data, champion_data)
-    unjudged = news_of(data, run.folder(known.ingest)).rows if known else news.rows
+    news = of_domain.new_rows(data, champion_data)
+    unjudged = of_domain.new_rows(data, run.folder(known.ingest)).rows if known else news.rows
     retraining = Retraining(
         champion=champion.number if champion else None,
         news=news,

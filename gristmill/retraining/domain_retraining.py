@@ -19,7 +19,7 @@ class DomainRetraining(ABC):
     """The methods that each domain has, and those that not all of them need."""
 
     @abstractmethod
-    def news(self, ingest: Path, before: Path | None) -> DataChanges:
+    def new_rows(self, ingest: Path, before: Path | None) -> DataChanges:
         """Return what is new, revised or removed in ingested data, compared with earlier data if there is any."""
 
     @abstractmethod
@@ -27,7 +27,7 @@ class DomainRetraining(ABC):
         """Return the rows that were added, changed or lost."""
 
     @abstractmethod
-    def lost(self, ingest: Path, before: Path) -> LostRows:
+    def missing_rows(self, ingest: Path, before: Path) -> LostRows:
         """Count the earlier rows that are missing."""
 
     @abstractmethod

@@ -49,7 +49,7 @@ def check_lost_rows(catalogue: Catalogue, pipeline: Pipeline, ingested: Referenc
         logger.warning("%s Rows that are missing since run %s are not counted.", error, last.id)
         return
     # Count the rows that are missing, and say where they were.
-    lost = domain_of(pipeline.domain).retraining.load().lost(ingested, before)
+    lost = domain_of(pipeline.domain).retraining.load().missing_rows(ingested, before)
     if lost.count > table.max_lost * lost.known:
         files = [file for name, located in source.items() if name != CLEANING for file in located.files]
         place = f"[pipelines.{pipeline.name}.source]"

@@ -55,7 +55,7 @@ class Domain:
     ]  # candidates of `kind = "auto"`, cheap ones first
     propose_pipeline: Lazy["ProposePipeline"]  # for `gristmill init`
     propose_schema: Lazy["ProposeSchema"]
-    few_examples: Lazy["CutExamples"]  # for `gristmill check`
+    few_examples: Lazy["TakeFewExamples"]  # for `gristmill check`
     report: Lazy["Report"]
     retraining: Lazy["DomainRetraining"]
     requests: Lazy["Requests"]  # how a server is asked
@@ -113,7 +113,7 @@ class ProposeSchema(Protocol):
         """Return rules that the ingested data in a folder meets; `ingest` are the settings that made it."""
 
 
-class CutExamples(Protocol):
+class TakeFewExamples(Protocol):
     """Choice of a few training examples."""
 
     def __call__(self, folders: Folders, out: Folders, limit: int | None = None) -> None:

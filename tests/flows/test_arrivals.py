@@ -98,7 +98,7 @@ def test_late(arrive: Arrive, tmp_path: Path) -> None:
     assert str(arrive(table).news) == "14 new"
     files = tmp_path.glob("data/store/ingest/*/*/series.parquet")
     _, before, now = sorted(files, key=lambda file: file.stat().st_mtime_ns)
-    assert str(RETRAINING.news(now.parent, before.parent)) == "3 revised"
+    assert str(RETRAINING.new_rows(now.parent, before.parent)) == "3 revised"
 
 
 def test_out_of_order(arrive: Arrive) -> None:

@@ -1,4 +1,4 @@
-"""Choice of a few training examples, for `gristmill check`; `few_examples.py` of each domain holds a function `cut`."""
+"""Choice of a few training examples, for `gristmill check`, by `take_few_examples` of each domain."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

@@ -81,11 +81,11 @@ class ExampleRetraining(DomainRetraining):
     def input_drift(self, ingest: Path, examples: pd.DataFrame, champion: Folders) -> list[InputDrift]:
         """Compare new examples with those of a champion."""
 
-    def news(self, ingest: Path, before: Path | None) -> DataChanges:
+    def new_rows(self, ingest: Path, before: Path | None) -> DataChanges:
         """Count new, revised and removed examples."""
         return compare_examples(self.compared_columns(ingest), self.compared_columns(before) if before else None)
 
-    def lost(self, ingest: Path, before: Path) -> LostRows:
+    def missing_rows(self, ingest: Path, before: Path) -> LostRows:
         """Count the earlier examples that are missing."""
         now, then = (self.compared_columns(folder)[CONTENT] for folder in (ingest, before))
         return lost_examples(now, then, partial(self.describe_example, before), self.noun)

@@ -8,7 +8,7 @@ from gristmill.domains.common.few_examples import OVERFIT_EXAMPLES, Folders
 from gristmill.domains.generation import dataset
 
 
-def cut(folders: Folders, out: Folders, limit: int | None = None) -> None:
+def take_few_examples(folders: Folders, out: Folders, limit: int | None = None) -> None:
     """Write the first `limit` training windows, or lines with that many prefixes; if None, as few as can be memorised.
 
     One window is enough to memorise, since the network predicts after each of its tokens. More windows would begin at

@@ -43,7 +43,7 @@ _CONTEXT_CHARACTERS = 50  # characters before the first piece, for each token of
 class TextRetraining(DomainRetraining):
     """Retraining of models that generate text."""
 
-    def news(self, ingest: Path, before: Path | None) -> DataChanges:
+    def new_rows(self, ingest: Path, before: Path | None) -> DataChanges:
         """Count the lines appended since `before`; if text before its end has changed, all added and removed lines."""
         now = whole_text(ingest)
         if before is None:
@@ -58,7 +58,7 @@ class TextRetraining(DomainRetraining):
         """Return the lines that were added or lost, and their numbers; a changed line is both."""
         return example_diff.diff_examples(_lines(ingest), _lines(before), [CONTENT])
 
-    def lost(self, ingest: Path, before: Path) -> LostRows:
+    def missing_rows(self, ingest: Path, before: Path) -> LostRows:
         """Count the lines of `before` that are missing."""
         now = _lines(ingest)["text"]
         then = _lines(before)["text"]

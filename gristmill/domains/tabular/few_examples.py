@@ -8,7 +8,7 @@ from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.encoder import encode
 
 
-def cut(folders: Folders, out: Folders, limit: int | None = None) -> None:
+def take_few_examples(folders: Folders, out: Folders, limit: int | None = None) -> None:
     """Write `limit` evenly spaced rows of the training set to folders with the names that train reads.
 
     If `limit` is None, write few enough for any network to memorise: a plane passes through all of them.

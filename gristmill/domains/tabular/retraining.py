@@ -36,7 +36,7 @@ class TableRetraining(ExampleRetraining):
         (row,) = read_table(ingest / "table.parquet").iloc[[at]].to_dict("records")
         return ", ".join(f"{column} = {short_repr(value)}" for column, value in row.items())
 
-    def news(self, ingest: Path, before: Path | None) -> DataChanges:
+    def new_rows(self, ingest: Path, before: Path | None) -> DataChanges:
         """Count new and removed rows, which must have the same columns."""
         if before is not None:
             summary, earlier = (read_document(folder / "summary.json") for folder in (ingest, before))
@@ -44,7 +44,7 @@ class TableRetraining(ExampleRetraining):
                 names, known = summary.get(setting, []), earlier.get(setting, [])
                 if sorted(names) != sorted(known):
                     raise _incomparable(setting, known, names)
-        return super().news(ingest, before)
+        return super().new_rows(ingest, before)
 
     def diff(self, ingest: Path, before: Path) -> pd.DataFrame:
         """Return the rows that were added or lost.

@@ -7,7 +7,7 @@ from gristmill.domains.text import tokenizer as tokenizers
 from gristmill.util.table_io import read_table, write_table
 
 
-def cut(folders: Folders, out: Folders, limit: int | None = None) -> None:
+def take_few_examples(folders: Folders, out: Folders, limit: int | None = None) -> None:
     """Write `limit` training texts of all classes; if None, as few different ones as a network can memorise."""
     data, folder = dataset.read(folders["preprocess"]), out["preprocess"]
     sequences = data.sequences("train")

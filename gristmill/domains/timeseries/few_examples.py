@@ -13,7 +13,7 @@ from gristmill.domains.timeseries.fits.model_shape import Shape
 from gristmill.domains.timeseries.fits.normalisation import normalised, scaled
 
 
-def cut(folders: Folders, out: Folders, limit: int | None = None) -> None:
+def take_few_examples(folders: Folders, out: Folders, limit: int | None = None) -> None:
     """Write training windows, evenly spaced, each as a series of its own.
 
     If `limit` is None, there are as many windows as a network without a hidden layer can fit exactly.

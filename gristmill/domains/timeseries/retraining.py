@@ -88,7 +88,7 @@ class SeriesRetraining(DomainRetraining):
             "preprocess": preprocess.model_copy(update={"test": rows, "validation": preprocess.validation or rows}),
         }
 
-    def news(self, ingest: Path, before: Path | None) -> DataChanges:
+    def new_rows(self, ingest: Path, before: Path | None) -> DataChanges:
         """Compare ingested series with earlier ones (None if there are none).
 
         Return the number of times after the last earlier one, and the rows added, changed or removed before it.
@@ -124,7 +124,7 @@ class SeriesRetraining(DomainRetraining):
             now, then = (table.astype({"ds": "str"}) for table in (now, then))
         return diff_rows(now, then, _KEYS[::-1])
 
-    def lost(self, ingest: Path, before: Path) -> LostRows:
+    def missing_rows(self, ingest: Path, before: Path) -> LostRows:
         """Count the observations of earlier series that are missing now; filled values are not observations.
 
         If the rows are missing because all times moved, the result says by how much.

@@ -6,7 +6,7 @@ from gristmill.domains.vision import dataset, shards
 from gristmill.domains.vision.labelled_images import read_examples, write_split
 
 
-def cut(folders: Folders, out: Folders, limit: int | None = None) -> None:
+def take_few_examples(folders: Folders, out: Folders, limit: int | None = None) -> None:
     """Write `limit` images of all classes, and their features if train reads them, to folders that train can read.
 
     If `limit` is None, write few enough for any network to memorise.

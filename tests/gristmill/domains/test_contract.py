@@ -27,7 +27,7 @@ from gristmill.util.lazy import Lazy
 PROTOCOLS: dict[str, Any] = {
     "propose_pipeline": contract.ProposePipeline,
     "propose_schema": contract.ProposeSchema,
-    "few_examples": contract.CutExamples,
+    "few_examples": contract.TakeFewExamples,
     "report": contract.Report,
     "generate": contract.Generate,
     "check_before_training": contract.CheckBeforeTraining,

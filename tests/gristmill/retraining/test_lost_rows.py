@@ -79,10 +79,10 @@ def test_observations_that_are_filled_now_are_missing(tmp_path: Path) -> None:
         paths = (tmp_path / f"{name}.csv",)
         ingest(source=Csv(kind="csv", path="x.csv"), ingest=settings, out=folders[name], paths=paths)
 
-    found = RETRAINING.lost(folders["now"], folders["before"])
+    found = RETRAINING.missing_rows(folders["now"], folders["before"])
 
     assert (found.count, found.known, found.what, found.first) == (8, 60, "rows", "2024-01-10 of series 'south'")
-    assert RETRAINING.lost(folders["before"], folders["now"]).count == 0
+    assert RETRAINING.missing_rows(folders["before"], folders["now"]).count == 0
 
 
 def test_moved_times_are_the_reason_why_rows_are_missing(tmp_path: Path) -> None:

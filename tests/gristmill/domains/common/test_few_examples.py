@@ -11,13 +11,13 @@ from gristmill.domains.generation import dataset, few_examples
 from gristmill.domains.generation.settings import Train
 from gristmill.domains.generation.train import validation_of
 from gristmill.domains.tabular import dataset as rows
-from gristmill.domains.tabular import few_examples as cut_rows
+from gristmill.domains.tabular import few_examples as rows_few_examples
 from gristmill.domains.text import dataset as texts
-from gristmill.domains.text import few_examples as cut_texts
-from gristmill.domains.timeseries import few_examples as cut_series
+from gristmill.domains.text import few_examples as texts_few_examples
+from gristmill.domains.timeseries import few_examples as series_few_examples
 from gristmill.domains.timeseries.data import dataset as series
 from gristmill.domains.vision import dataset as images
-from gristmill.domains.vision import few_examples as cut_images
+from gristmill.domains.vision import few_examples as images_few_examples
 from gristmill.util.table_io import read_table
 from helpers.small_prepared import spotted, write_prepared
 from helpers.small_runs import assembled
@@ -41,7 +41,7 @@ def test_images_of_all_classes_come_with_their_own_features(tmp_path: Path, out:
     write_prepared(tmp_path / "images", {"train": (pixels, sorted(labels)), "test": spotted(9, 3)}, ["a", "b", "c"])
     np.save(out["preprocess"].parent / "train.npy", np.arange(90, dtype=np.float32).reshape(90, 1))
 
-    cut_images.cut({"preprocess": tmp_path / "images", "features": tmp_path}, out, limit=6)
+    images_few_examples.take_few_examples({"preprocess": tmp_path / "images", "features": tmp_path}, out, limit=6)
 
     few = images.read(out["preprocess"])
     chosen = [0, 1, 30, 31, 60, 61]  # the first two of each class
@@ -56,7 +56,7 @@ def test_an_image_with_two_labels_is_taken_once(tmp_path: Path, out: Folders) ->
     pixels[[1, 4, 7]] = pixels[0]  # the first three of the second class are the first of the first
     write_prepared(tmp_path / "images", {"train": (pixels, labels), "test": spotted(9, 3)}, ["a", "b", "c"])
 
-    cut_images.cut({"preprocess": tmp_path / "images"}, out)
+    images_few_examples.take_few_examples({"preprocess": tmp_path / "images"}, out)
 
     few = images.read(out["preprocess"])
     assert len({image.tobytes() for image in few.pixels("train")}) == 8
@@ -67,7 +67,7 @@ def test_texts_keep_their_tokens_and_labels(tmp_path: Path, out: Folders) -> Non
     given, labels = telling(30)
     write_texts(tmp_path / "texts", {"train": (given, labels), "test": telling(5, seed=1)}, ["one", "other"])
 
-    cut_texts.cut(dict.fromkeys(("ingest", "preprocess"), tmp_path / "texts"), out)
+    texts_few_examples.take_few_examples(dict.fromkeys(("ingest", "preprocess"), tmp_path / "texts"), out)
 
     few = texts.read(out["preprocess"])
     assert few.layout.counts == {"train": 8, "validation": 0, "test": 0}
@@ -82,7 +82,7 @@ def test_a_text_with_two_labels_is_taken_once(tmp_path: Path, out: Folders) -> N
     given, _ = telling(30)
     write_texts(tmp_path / "texts", {"train": ([given[0], *given], [1, *[0, 1] * 15])}, ["one", "other"])
 
-    cut_texts.cut(dict.fromkeys(("ingest", "preprocess"), tmp_path / "texts"), out)
+    texts_few_examples.take_few_examples(dict.fromkeys(("ingest", "preprocess"), tmp_path / "texts"), out)
 
     few = texts.read(out["preprocess"])
     assert len({text.tobytes() for text in few.sequences("train")}) == 8
@@ -93,7 +93,7 @@ def cut_windows(tmp_path: Path, out: Folders, data: series.Prepared, most: int |
     """Return the windows that are cut out of series."""
     (tmp_path / "series").mkdir()
     series.write(data, tmp_path / "series")
-    cut_series.cut({"preprocess": tmp_path / "series"}, out, most)
+    series_few_examples.take_few_examples({"preprocess": tmp_path / "series"}, out, most)
     return series.read(out["preprocess"])
 
 
@@ -155,7 +155,7 @@ def test_rows_of_a_category_are_one_a_name(tmp_path: Path, out: Folders) -> None
     (tmp_path / "rows").mkdir()
     rows.write(rows.Prepared(table, np.repeat(["train", "test"], [40, 10]), layout), tmp_path / "rows")
 
-    cut_rows.cut({"preprocess": tmp_path / "rows"}, out)
+    rows_few_examples.take_few_examples({"preprocess": tmp_path / "rows"}, out)
 
     assert sorted(rows.read(out["preprocess"]).table["town"]) == ["a", "b", "c"]
 
@@ -169,7 +169,7 @@ def test_no_more_rows_than_a_plane_meets(tmp_path: Path, out: Folders, columns: 
     (tmp_path / "rows").mkdir()
     rows.write(rows.Prepared(table, parts, rows.Layout("y", names, {}, scale, scale)), tmp_path / "rows")
 
-    cut_rows.cut({"preprocess": tmp_path / "rows"}, out)
+    rows_few_examples.take_few_examples({"preprocess": tmp_path / "rows"}, out)
 
     few = rows.read(out["preprocess"])
     assert few.parts.tolist() == ["train"] * expected
@@ -180,7 +180,7 @@ def test_no_more_rows_than_a_plane_meets(tmp_path: Path, out: Folders, columns: 
 def test_windows_of_tokens_are_the_first(tmp_path: Path, out: Folders, most: int | None, expected: int) -> None:
     write_stream(tmp_path / "tokens", "windows", {"train": (0, 400), "validation": (400, 500), "test": (500, 600)})
 
-    few_examples.cut({"preprocess": tmp_path / "tokens"}, out, most)
+    few_examples.take_few_examples({"preprocess": tmp_path / "tokens"}, out, most)
 
     few = dataset.read(out["preprocess"])
     assert few.stream("train").tolist() == list(range(expected))
@@ -190,7 +190,7 @@ def test_windows_of_tokens_are_the_first(tmp_path: Path, out: Folders, most: int
 def test_lines_are_as_many_as_have_the_prefixes(tmp_path: Path, out: Folders) -> None:
     write_stream(tmp_path / "tokens", "prefixes", {"train": (10, 80), "validation": (80, 90), "test": (90, 100)})
 
-    few_examples.cut({"preprocess": tmp_path / "tokens"}, out, limit=12)
+    few_examples.take_few_examples({"preprocess": tmp_path / "tokens"}, out, limit=12)
 
     few = dataset.read(out["preprocess"])
     assert [line.tolist() for line in few.lines("train")] == [[*range(6 * line, 6 * line + 6)] for line in (10, 11, 12)]

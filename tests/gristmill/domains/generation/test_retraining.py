@@ -80,15 +80,15 @@ def bits_of(folders: Folders, text: str, begin: int) -> np.ndarray:
 def test_lines_are_new_at_the_end_and_late_before_it(champion: Folders, tmp_path: Path) -> None:
     before = champion["ingest"]
 
-    assert RETRAINING.news(before, None).later == 200
-    assert RETRAINING.news(before, before).rows == 0
-    assert RETRAINING.news(ingested(tmp_path / "a", LINES[:230]), before).model_dump()["later"] == 30
-    assert RETRAINING.news(ingested(tmp_path / "b", LINES[:200], LINES[200:207]), before).later == 7
+    assert RETRAINING.new_rows(before, None).later == 200
+    assert RETRAINING.new_rows(before, before).rows == 0
+    assert RETRAINING.new_rows(ingested(tmp_path / "a", LINES[:230]), before).model_dump()["later"] == 30
+    assert RETRAINING.new_rows(ingested(tmp_path / "b", LINES[:200], LINES[200:207]), before).later == 7
     longer = [*LINES[:199], f"{LINES[199]} And more.", *LINES[200:207]]  # the last line had not ended
-    assert RETRAINING.news(ingested(tmp_path / "longer", longer), before).model_dump()["later"] == 7
-    first = RETRAINING.news(ingested(tmp_path / "c", ["a new beginning", *LINES[:200]]), before)
+    assert RETRAINING.new_rows(ingested(tmp_path / "longer", longer), before).model_dump()["later"] == 7
+    first = RETRAINING.new_rows(ingested(tmp_path / "c", ["a new beginning", *LINES[:200]]), before)
     assert first == DataChanges(later=0, late=1)
-    changed = RETRAINING.news(ingested(tmp_path / "d", [*LINES[:99], "another line", *LINES[100:200]]), before)
+    changed = RETRAINING.new_rows(ingested(tmp_path / "d", [*LINES[:99], "another line", *LINES[100:200]]), before)
     assert changed == DataChanges(later=0, late=1, removed=1)
     added, gone = RETRAINING.diff(tmp_path / "d", before).reset_index().to_numpy().tolist()
     assert (added, gone[0], gone[2]) == (["added", 100, "another line"], "lost", LINES[99])

@@ -63,11 +63,11 @@ def later(of_houses: Houses, run_on: Callable[..., Folders], tmp_path: Path) -> 
 def test_rows_are_new_or_gone_wherever_they_stand(mixed: Folders, ingested: Ingested) -> None:
     champion = mixed["ingest"]
 
-    assert RETRAINING.news(champion, None).later == 60
-    assert RETRAINING.news(ingested(lambda houses: houses.sample(frac=1, random_state=0)), champion).rows == 0
-    assert RETRAINING.news(ingested(more), champion) == DataChanges(later=40)
+    assert RETRAINING.new_rows(champion, None).later == 60
+    assert RETRAINING.new_rows(ingested(lambda houses: houses.sample(frac=1, random_state=0)), champion).rows == 0
+    assert RETRAINING.new_rows(ingested(more), champion) == DataChanges(later=40)
     cheap = ingested(lambda houses: houses.assign(price=houses["price"].where(houses.index > 2, 1.5)))
-    changed, rows = RETRAINING.news(cheap, champion), RETRAINING.diff(cheap, champion)
+    changed, rows = RETRAINING.new_rows(cheap, champion), RETRAINING.diff(cheap, champion)
     assert rows.index.value_counts().to_dict() == {"added": 3, "lost": 3}
     assert rows.loc["added", "price"].tolist() == [1.5] * 3
     assert rows.loc["added", "price before"].isna().all()
@@ -180,7 +180,7 @@ def test_other_columns_cannot_be_compared(mixed: Folders, ingested: Ingested) ->
     meaning = Ingest(target="price", numbers=("area",), categories=("part",))
     now = ingested(lambda houses: houses, meaning)
 
-    for ask in (lambda: RETRAINING.news(now, mixed["ingest"]), lambda: RETRAINING.drift(now, Champion(mixed, {}))):
+    for ask in (lambda: RETRAINING.new_rows(now, mixed["ingest"]), lambda: RETRAINING.drift(now, Champion(mixed, {}))):
         with pytest.raises(RequestError) as raised:
             ask()
         assert str(raised.value) == (

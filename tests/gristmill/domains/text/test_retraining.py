@@ -68,19 +68,19 @@ def test_texts_are_new_of_another_class_or_part_or_gone(champion: Folders, tmp_p
     moved.loc[1, "part"] = "test"
     now = ingested(tmp_path / "now", pd.concat([texts(7, seed=1), moved.drop(index=[98, 99])], ignore_index=True))
 
-    assert RETRAINING.news(champion["ingest"], None).later == 100
-    assert RETRAINING.news(now, champion["ingest"]) == DataChanges(later=7, revised=3, removed=2)
+    assert RETRAINING.new_rows(champion["ingest"], None).later == 100
+    assert RETRAINING.new_rows(now, champion["ingest"]) == DataChanges(later=7, revised=3, removed=2)
     found = RETRAINING.diff(now, champion["ingest"])
     assert found.index.value_counts().to_dict() == {"added": 7, "changed": 3, "lost": 2}
     assert list(found) == ["label", "part", "id", "text", "label before", "part before"]
     assert list(found.loc["changed", "text"]) == list(rows["text"][:3])
     shuffled = ingested(tmp_path / "shuffled", rows.sample(frac=1, random_state=0))
-    assert RETRAINING.news(shuffled, champion["ingest"]).rows == 0
+    assert RETRAINING.new_rows(shuffled, champion["ingest"]).rows == 0
 
 
 def test_a_class_that_has_another_number_is_the_same_class(champion: Folders, tmp_path: Path) -> None:
     now = ingested(tmp_path / "now", texts(100).assign(label=lambda rows: 2 - rows["label"]), CLASSES[::-1])
-    assert RETRAINING.news(now, champion["ingest"]).rows == 0
+    assert RETRAINING.new_rows(now, champion["ingest"]).rows == 0
 
 
 def test_the_champion_is_asked_of_new_texts_alone(champion: Folders, tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def served(tmp_path_factory: pytest.TempPathFactory, parity_here: None) -> Champ
 
 
 def test_without_earlier_data_everything_is_new(tmp_path: Path) -> None:
-    found = RETRAINING.news(ingested(tmp_path / "now", np.arange(9), np.arange(4), starts=(0, 7)), None)
+    found = RETRAINING.new_rows(ingested(tmp_path / "now", np.arange(9), np.arange(4), starts=(0, 7)), None)
     assert (found.later, found.rows, str(found)) == (11, 11, "11 new")
 
 
@@ -108,13 +108,13 @@ def test_rows_are_counted_that_came_or_changed(tmp_path: Path) -> None:
     one, other = np.arange(1.0, 13), np.arange(6.0)  # two months more; one month more, before the other's end
     one[[3, 4, 5]] = 0
 
-    found = RETRAINING.news(ingested(tmp_path / "now", one, other, starts=(0, 2)), before)
+    found = RETRAINING.new_rows(ingested(tmp_path / "now", one, other, starts=(0, 2)), before)
 
     assert found == DataChanges(later=2, late=1, revised=3)
     assert str(found) == "2 new, 1 late, 3 revised"
-    same = RETRAINING.news(before, before)
+    same = RETRAINING.new_rows(before, before)
     assert (same.rows, str(same)) == (0, "nothing")
-    assert RETRAINING.news(before, tmp_path / "now").removed == 1 + 2
+    assert RETRAINING.new_rows(before, tmp_path / "now").removed == 1 + 2
     rows = RETRAINING.diff(tmp_path / "now", before)
     assert rows.index.value_counts().to_dict() == {"changed": 3, "added": 3}
     assert list(rows) == ["ds", "unique_id", "y", "y before"]
@@ -138,14 +138,14 @@ def test_a_filled_value_is_no_row_and_numbers_are_no_dates(tmp_path: Path) -> No
 @pytest.mark.fault(23)
 def test_a_series_that_ends_earlier_is_news(tmp_path: Path) -> None:
     before, now = ingested(tmp_path / "before", np.arange(10)), ingested(tmp_path / "now", np.arange(8))
-    assert RETRAINING.news(now, before) == DataChanges(later=0, removed=2)
+    assert RETRAINING.new_rows(now, before) == DataChanges(later=0, removed=2)
 
 
 def test_series_that_are_new_or_that_end_before_the_others_are_named(tmp_path: Path) -> None:
     lengths = {"before": [20, 20, 18, 10], "now": [30, 22, 28, 10, *[5] * 6]}  # the fourth ended long ago
     before, now = (ingested(tmp_path / name, *map(np.arange, each)) for name, each in lengths.items())
 
-    found = RETRAINING.news(now, before)
+    found = RETRAINING.new_rows(now, before)
 
     assert found.added_series == ", ".join(f"'series {at}'" for at in range(4, 9)) + " and 1 others"
     assert str(found).endswith(" and 1 others; series without the newest rows: 'series 1')")
@@ -157,7 +157,7 @@ def test_numbers_in_place_of_dates_cannot_be_compared(tmp_path: Path) -> None:
     write_ingested(tmp_path / "now", table_of(np.arange(10)).assign(ds=np.arange(10)))
 
     with pytest.raises(RequestError) as raised:
-        RETRAINING.news(tmp_path / "now", before)
+        RETRAINING.new_rows(tmp_path / "now", before)
 
     assert str(raised.value) == (
         "the times of the data changed from dates to numbers, or from numbers to dates: champion and challenger "

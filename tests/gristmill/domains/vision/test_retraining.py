@@ -101,14 +101,14 @@ def test_photos_are_new_of_another_class_or_gone_whatever_they_are_called(
     (more / "disc/0001.jpg").rename(more / "disc/renamed.jpg")
     (more / "disc/0002.jpg").unlink()
 
-    found = RETRAINING.news(ingested(more, tmp_path / "ingest"), champion["ingest"])
+    found = RETRAINING.new_rows(ingested(more, tmp_path / "ingest"), champion["ingest"])
 
     assert found == DataChanges(later=24, revised=1, removed=1)
     rows = RETRAINING.diff(tmp_path / "ingest", champion["ingest"])
     (moved,) = rows.loc[["changed"], ["id", "label before", "label"]].to_numpy().tolist()
     assert moved == ["square/moved.jpg", "disc", "square"]
-    assert RETRAINING.news(champion["ingest"], champion["ingest"]).rows == 0
-    assert RETRAINING.news(champion["ingest"], None).later == 40
+    assert RETRAINING.new_rows(champion["ingest"], champion["ingest"]).rows == 0
+    assert RETRAINING.new_rows(champion["ingest"], None).later == 40
 
 
 def test_the_champion_is_asked_of_new_photos_alone(champion: Folders, more: Path, tmp_path: Path) -> None:

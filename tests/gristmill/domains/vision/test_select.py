@@ -225,7 +225,7 @@ def test_an_average_of_heads_is_scored_on_pixels(two_folds: None, weights: str, 
 def test_a_closed_form_kind_is_fitted_to_the_few_examples_of_a_check(selected: Any, tmp_path: Path) -> None:
     cut = {"preprocess": tmp_path / "cut"}
     cut["preprocess"].mkdir()
-    few_examples.cut(selected[0], cut)
+    few_examples.take_few_examples(selected[0], cut)
 
     counts = fit(MODELS["linear_pixels"], cut, tmp_path / "out")
 
