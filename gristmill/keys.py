@@ -18,7 +18,7 @@ from typing import Any
 
 from gristmill.errors import WorkError
 
-FORMAT = 3  # raise it when the layout of artifacts or of keys changes: every key changes with it
+FORMAT = 4  # raise it when the layout of artifacts or of keys changes: every key changes with it
 PYTHON = "python"  # name of Python's version among those of the libraries
 
 # The patch release is left out. 3.11 and 3.12 differ in semantics and in the standard library, but 3.11.8 only fixes

@@ -169,11 +169,11 @@ def prestart_parity_check(run: Run) -> Iterator[None]:
 
     It does not wait for a refit, which may take hours.
     """
-    from gristmill.export.bundle import fresh_process_ahead  # late: it loads NumPy, whose threads the run has set
+    from gristmill.export.bundle import prestart_parity_check  # late: it loads NumPy, whose threads the run has set
 
     recorded = run.record().stages
     trained = any(run.stages[label].name == "train" and not stage.cached for label, stage in recorded.items())
-    with fresh_process_ahead() if trained and "refit" not in run.stages else nullcontext():
+    with prestart_parity_check() if trained and "refit" not in run.stages else nullcontext():
         yield
 
 

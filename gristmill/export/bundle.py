@@ -40,7 +40,7 @@ Reload = Callable[[Path, Iterable[str], Path], None]  # bundle, formats, folder 
 _ANSWERS = "answers.json"  # of the kit, in the folder of inputs and predictions
 _MAX_ROWS, _MAX_BYTES = 1024, 4 << 20  # per call of a model
 
-_ahead: list[Reload] = []  # of a process that no export uses yet
+_prestarted: list[Reload] = []  # of a process that no export uses yet
 
 
 def export_network(network: "keras.Model", formats: Iterable[str], out: Path) -> None:
@@ -123,10 +123,10 @@ def _difference(predicted: Inputs, scored: Inputs) -> float:
 def fresh_process() -> Iterator[Reload]:
     """Start a Python process that loads TensorFlow while the block still writes; yield a function to use it once.
 
-    The process runs `reproduce`. It may have been started by `fresh_process_ahead`.
+    The process runs `reproduce`. It may have been started by `prestart_parity_check`.
     """
-    if _ahead:
-        yield _ahead.pop()
+    if _prestarted:
+        yield _prestarted.pop()
         return
     line, environment = module_command("gristmill.export.bundle")
     pipe = subprocess.PIPE
@@ -146,14 +146,14 @@ def fresh_process() -> Iterator[Reload]:
 
 
 @contextmanager
-def fresh_process_ahead() -> Iterator[None]:
+def prestart_parity_check() -> Iterator[None]:
     """Start the process for the next `fresh_process` within the block; at the end of the block it is ended."""
     with fresh_process() as reload:
-        _ahead.append(reload)
+        _prestarted.append(reload)
         try:
             yield
         finally:
-            _ahead.clear()
+            _prestarted.clear()
 
 
 def write_inputs(inputs: Inputs, folder: Path) -> None:

@@ -54,7 +54,7 @@ def test_a_process_that_is_not_asked_is_gone_at_the_end() -> None:
 
 
 def test_a_process_started_ahead_is_used_once_and_gone_at_the_end() -> None:
-    with bundle.fresh_process_ahead(), bundle.fresh_process() as reload, bundle.fresh_process() as another:
+    with bundle.prestart_parity_check(), bundle.fresh_process() as reload, bundle.fresh_process() as another:
         assert another is not reload
 
     with pytest.raises(ValueError, match="closed file"):
