@@ -35,18 +35,14 @@ def read_toml(root: Path) -> dict[str, Any]:
     except OSError as error:
         raise RequestError(f"{file}: cannot be read ({error.strerror}). Run in a project's folder.") from None
     except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, or thousands of digits or brackets
-        raise RequestError(f"{file}{_invalid_toml(error, text)}") from None
-
-
-def _invalid_toml(error: ValueError | RecursionError, text: str) -> str:
-    """Return the end of a message about a file that is not TOML: where, why, and the line itself."""
-    reason = str(error).partition(";")[0]
-    place = re.match(r"(.+) \(at line (\d+), column (\d+)\)$", reason)
-    if not place:
-        return f": not valid TOML: {reason}."
-    why, line, column = place.groups()
-    content = str(redact(text.splitlines()[int(line) - 1].strip()))
-    return f":{line}: not valid TOML: {why} (column {column}). The line is: {content}"
+        reason = str(error).partition(";")[0]
+        place = re.match(r"(.+) \(at line (\d+), column (\d+)\)$", reason)
+        if not place:
+            raise RequestError(f"{file}: not valid TOML: {reason}.") from None
+        why, line, column = place.groups()
+        content = str(redact(text.splitlines()[int(line) - 1].strip()))
+        where = f"{file}:{line}: not valid TOML"
+        raise RequestError(f"{where}: {why} (column {column}). The line is: {content}") from None
 
 
 def with_line(problem: Problem, text: str) -> str:
@@ -65,18 +61,14 @@ def with_line(problem: Problem, text: str) -> str:
     while isinstance(value, dict):
         part, value = next(iter(value.items()))
         path.append(part)
-    line = _line_of([*path, problem.key] if problem.key else path, text)
-    return f"{PIPELINES_FILE}:{line}{message.removeprefix(PIPELINES_FILE)}" if line else message
-
-
-def _line_of(path: list[str], text: str) -> int | None:
-    """Return the number of the line that sets a key, else of its table, or else of what contains it."""
+    # Find the line that sets the key, else that of its table, or else of what contains it.
+    path += [problem.key] if problem.key else []
     lines = text.splitlines()
     for depth in range(len(path), 0, -1):
         for split in range(depth, -1, -1):
             if line := _find(path[:split], path[split:depth], lines):
-                return line
-    return None
+                return f"{PIPELINES_FILE}:{line}{message.removeprefix(PIPELINES_FILE)}"
+    return message
 
 
 def _find(table: list[str], key: list[str], lines: list[str]) -> int | None:

@@ -3,9 +3,7 @@
 import tomllib
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any
 
-from gristmill.settings.base import Settings
 from gristmill.settings.data_schema import Bounds, Cells, Expectations
 from gristmill.settings.messages import Problem, did_you_mean, unknown_name
 from gristmill.settings.validation import validate_table
@@ -33,8 +31,14 @@ def read_schema(root: Path, name: str, kind: type[Expectations], problems: list[
         return None
     known = kind.model_fields.keys() - {"file"}
     problems.extend(Problem(file, unknown_name("key", key, known)) for key in raw if key not in known)
-    for table, part, rules in _tables(kind, raw):
-        validate_table(part, rules, f"{file} [{table}]", problems)
+    # Check the tables within it first, so that a problem names the table.
+    columns = raw.get("columns")
+    if "columns" in kind.model_fields and isinstance(columns, dict):
+        for column, cells in columns.items():
+            validate_table(Cells, cells, f"{file} [columns.{column}]", problems)
+    for table, field in kind.model_fields.items():
+        if field.annotation is Bounds and table in raw:
+            validate_table(Bounds, raw[table], f"{file} [{table}]", problems)
     return validate_table(kind, raw | {"file": file}, file, problems) if len(problems) == before else None
 
 
@@ -52,13 +56,3 @@ def check_columns(schema: Expectations, known: Collection[str], problems: list[P
     for name in getattr(schema, "columns", {}):
         if name not in known:
             problems.append(Problem(f"{schema.file} [columns]:", unknown_name("column", name, known)))
-
-
-def _tables(kind: type[Expectations], raw: dict[str, Any]) -> Iterator[tuple[str, type[Settings], Any]]:
-    """Yield name, class and raw values of the tables within a schema."""
-    columns = raw.get("columns")
-    if "columns" in kind.model_fields and isinstance(columns, dict):
-        yield from ((f"columns.{name}", Cells, rules) for name, rules in columns.items())
-    for name, field in kind.model_fields.items():
-        if field.annotation is Bounds and name in raw:
-            yield name, Bounds, raw[name]
