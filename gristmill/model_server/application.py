@@ -96,7 +96,9 @@ class ModelServer:
         body = await self._body(request)
         kind = request.headers.get("content-type", "")
         predict_request = PredictRequest(body, request.path_params.get("file", ""), kind, request.query_params)
-        as_csv = _prefers_csv(request.headers.get("accept", ""))
+        # CSV is preferred if the header names it before JSON.
+        accepted = [kind.partition(";")[0].strip().lower() for kind in request.headers.get("accept", "").split(",")]
+        as_csv = "text/csv" in accepted and "application/json" not in accepted[: accepted.index("text/csv")]
 
         def answer(check: Check) -> Response:
             with self.warnings.collected() as messages:
@@ -266,12 +268,6 @@ class ModelServer:
 
 def _without_port(host: str) -> str:
     return re.sub(r":\d+$", "", host)
-
-
-def _prefers_csv(accept: str) -> bool:
-    """Return whether a header `Accept` names CSV before JSON."""
-    kinds = [kind.partition(";")[0].strip().lower() for kind in accept.split(",")]
-    return "text/csv" in kinds and "application/json" not in kinds[: kinds.index("text/csv")]
 
 
 class RequestWarnings(logging.Handler):

@@ -49,14 +49,18 @@ class Batcher:
             while own.outputs is None:
                 with self._turn:
                     if own.outputs is None:
-                        self._run(self._gathered(own))
+                        self._run(own)
         finally:
             with self._lock, suppress(ValueError):
                 self._waiting.remove(own)
         return own.outputs
 
-    def _gathered(self, own: _Call) -> list[_Call]:
-        """Return a waiting call and others that can be merged with it."""
+    def _run(self, own: _Call) -> None:
+        """Compute the outputs of a waiting call, together with others that can be merged with it.
+
+        If that fails for several together, each is computed alone in its own turn.
+        """
+        # Gather the calls.
         calls, rows = [own], len(own.inputs)
         with self._lock:
             for other in self._waiting:
@@ -64,13 +68,10 @@ class Batcher:
                     calls.append(other)
                     rows += len(other.inputs)
             self._waiting = [call for call in self._waiting if call not in calls]
-        return calls
-
-    def _run(self, calls: list[_Call]) -> None:
-        """Compute the outputs of calls. If that fails for several together, each is computed alone in its own turn."""
         if len(calls) == 1:
-            calls[0].outputs = self._computed(calls[0].inputs)
+            own.outputs = self._computed(own.inputs)
             return
+        # Compute them in one call of the model, and give each its rows.
         sizes = [len(call.inputs) for call in calls]
         with suppress(Exception):  # the error may concern one of them only, which will raise it again
             outputs = self._computed(np.concatenate([call.inputs for call in calls]))
