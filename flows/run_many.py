@@ -15,7 +15,7 @@ from gristmill.settings import number_text
 from gristmill.sweeps.trials import scores_of_trial
 from gristmill.training import progress
 from gristmill.workers.pool import concurrency, open_pool
-from gristmill.workers.unit import Unit, WorkResult
+from gristmill.workers.process import Unit, WorkResult
 
 logger = logging.getLogger(__name__)
 
