@@ -38,7 +38,7 @@ GROUPS = {
             "init",
             ["gristmill init shop --data sales.csv", "gristmill init birds --data https://example.org/birds.zip"],
         ),
-        "schema": Command("schema", ["gristmill schema shop --write"]),
+        "schema": Command("check", ["gristmill schema shop --write"]),
         "check": Command("check", ["gristmill check shop"]),
     },
     "Train and compare": {

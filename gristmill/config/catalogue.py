@@ -13,12 +13,17 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from gristmill.config.assignments import caused_by_set, override
 from gristmill.config.candidates import check_candidates
 from gristmill.config.domains import DOMAINS, domain_of, unknown_domain
-from gristmill.config.pipelines_file import PIPELINES_FILE, find_project_folder, read_toml, with_line
-from gristmill.config.schema_files import check_columns, orphan_schemas, read_schema
-from gristmill.config.tables import is_table, read_table
+from gristmill.config.pipelines_file import (
+    PIPELINES_FILE,
+    caused_by_set,
+    find_project_folder,
+    override,
+    read_toml,
+    with_line,
+)
+from gristmill.config.tables import check_columns, is_table, orphan_schemas, read_schema, read_table
 from gristmill.errors import RequestError
 from gristmill.settings.base import Settings, check_store_location, columns
 from gristmill.settings.deploy import Deploy, JobVariables
