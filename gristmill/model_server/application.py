@@ -29,8 +29,7 @@ from starlette.routing import Route
 from gristmill.errors import GristmillError
 from gristmill.model_server import answers, openapi, tensorflow_serving
 from gristmill.model_server.answers import Check, PredictRequest
-from gristmill.model_server.champions import Champions, ServedModel
-from gristmill.model_server.request_metrics import RequestMetrics
+from gristmill.model_server.champions import Champions, RequestMetrics, ServedModel
 from gristmill.model_server.responses import (
     Limits,
     Refused,
