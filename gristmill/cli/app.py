@@ -42,7 +42,7 @@ GROUPS = {
         "check": Command("check", ["gristmill check shop"]),
     },
     "Train and compare": {
-        "ls": Command("runs", ["gristmill ls --all"]),
+        "ls": Command("run", ["gristmill ls --all"]),
         "plan": Command("run", ["gristmill plan shop --set preprocess.horizon=28"]),
         "run": Command(
             "run",
@@ -52,8 +52,8 @@ GROUPS = {
                 'gristmill run shop --set model.kind=theta --set "train={epochs=5, patience=2}"',
             ],
         ),
-        "show": Command("runs", ["gristmill show shop --version 3"]),
-        "runs": Command("runs", ["gristmill runs shop"]),
+        "show": Command("run", ["gristmill show shop --version 3"]),
+        "runs": Command("run", ["gristmill runs shop"]),
         "compare": Command("run", ["gristmill compare shop", "gristmill compare shop v2 v3 --open"]),
         "report": Command("run", ["gristmill report shop --open"]),
         "sweep": Command("run", ["gristmill sweep shop --jobs 2"]),
