@@ -15,7 +15,7 @@ from gristmill.settings import number_text
 from gristmill.sweeps.trials import scores_of_trial
 from gristmill.training import progress
 from gristmill.workers.pool import concurrency, open_pool
-from gristmill.workers.unit import Unit, WorkResult
+from gristmill.workers.process import Unit, WorkResult
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +44,11 @@ def run_many(
         if result.failed:
             logger.warning("%s %s failed, %s: %s", what, name, count, result.failed)
         else:
-            score = _trial_score(catalogue, result.value) if is_trial else ""
+            score = ""
+            references = Record.model_validate(result.value).references
+            scores = scores_of_trial(catalogue.store, references) if is_trial else None
+            if scores and scores.validation is not None:
+                score = f": {scores.metric} {number_text.format_number(scores.validation)} on {scores.chosen_on}"
             logger.info("%-10s %s: %s%s", what, count, name, score)
     return [records[number] for number in range(len(requested))]
 
@@ -65,10 +69,3 @@ def _run_with_workers(catalogue: Catalogue, units: list[Unit], jobs: int | None)
                         failed=f"finished, but its record is not in the store {store}. Let all workers use one store."
                     )
             yield number, result
-
-
-def _trial_score(catalogue: Catalogue, record: dict[str, Any]) -> str:
-    scores = scores_of_trial(catalogue.store, Record.model_validate(record).references)
-    if scores is None or scores.validation is None:
-        return ""
-    return f": {scores.metric} {number_text.format_number(scores.validation)} on {scores.chosen_on}"

@@ -108,9 +108,17 @@ class EpochProgress:
         progress.report_epoch(self._pipeline, epoch)
         now = time.monotonic()
         if TaskRunContext.get() is not None and (now - self._updated >= _UPDATE_INTERVAL or epoch.number == epoch.of):
+            done = 100 * epoch.number / epoch.of
+            text = f"{self._pipeline}: epoch {epoch.number} of {epoch.of}, loss {number_text.format_number(epoch.loss)}"
             with best_effort():
-                self._update_artifact(epoch)
+                if self._artifact is None:
+                    key = _artifact_key(self._pipeline, "training")
+                    created = create_progress_artifact(done, key=key, description=text)
+                    self._artifact = cast(UUID, created)  # a coroutine only in an event loop, and tasks are not async
+                else:
+                    update_progress_artifact(self._artifact, done, description=text)
             self._updated = now
+        # Stop if the rest takes longer than the deadline allows.
         number, ended = self._first
         if epoch.number <= number:
             self._first = epoch.number, now
@@ -118,15 +126,6 @@ class EpochProgress:
             rest = (now - ended) / (epoch.number - number) * (epoch.of - epoch.number)
             if rest > self._deadline.seconds_left:
                 raise DeadlinePassed(self._deadline)
-
-    def _update_artifact(self, epoch: Epoch) -> None:
-        done = 100 * epoch.number / epoch.of
-        text = f"{self._pipeline}: epoch {epoch.number} of {epoch.of}, loss {number_text.format_number(epoch.loss)}"
-        if self._artifact is None:
-            created = create_progress_artifact(done, key=_artifact_key(self._pipeline, "training"), description=text)
-            self._artifact = cast(UUID, created)  # a coroutine only in an event loop, and tasks are not async
-        else:
-            update_progress_artifact(self._artifact, done, description=text)
 
 
 def _table(metrics: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

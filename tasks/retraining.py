@@ -7,8 +7,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from prefect.events import emit_event
 
@@ -32,9 +31,6 @@ from gristmill.tasks.prefect_artifacts import show_judgement
 from gristmill.tasks.retraining_run import domain_overrides, record_retraining
 from gristmill.tasks.run import stage_task
 from gristmill.training import progress
-
-if TYPE_CHECKING:
-    from gristmill.retraining.gate import Contest
 
 logger = logging.getLogger(__name__)
 
@@ -60,25 +56,18 @@ def look_for_news(run: Run, ingested: Reference) -> Retraining:
         quarantined=run.store.read_manifest(ingested)["counts"].get(QUARANTINED, 0),
         asked=domain_overrides(run.pipeline, []),
     )
-    # Stop if too little is new, unless predictions have erred.
-    schedule, gate = run.pipeline.schedule, run.pipeline.gate
-    has_erred = schedule.on_error and 0 < unjudged < schedule.min_new and _predictions_erred(run, data)
+    # Stop if too little is new, unless logged predictions are clearly worse than the champion's test error.
+    schedule, gate, has_erred = run.pipeline.schedule, run.pipeline.gate, False
+    if champion and schedule.on_error and 0 < unjudged < schedule.min_new:
+        from gristmill.project.monitoring import error_alarm
+
+        if alarm := error_alarm(Models(run.catalogue), run.pipeline.name, data):
+            _raise_alarms(run, champion, [alarm])
+            has_erred = True
     trained = champion.made if champion else None
     end = stop_before_training(news, unjudged, trained, schedule, gate, datetime.now(UTC), has_erred)
     logger.info("%-10s %s since %s", "news", news, f"version {champion.number}" if champion else "ever")
     return record_retraining(run, retraining.ended(*end) if end else retraining)
-
-
-def _predictions_erred(run: Run, ingested: Path) -> bool:
-    """Return whether the logged predictions of the champion are clearly worse than its test error."""
-    from gristmill.project.monitoring import error_alarm
-
-    if run.champion is None:
-        return False
-    alarm = error_alarm(Models(run.catalogue), run.pipeline.name, ingested)
-    if alarm:
-        _raise_alarms(run, run.champion, [alarm])
-    return alarm is not None
 
 
 @stage_task("watch champion of {run.pipeline.name}")
@@ -151,6 +140,7 @@ def judge(run: Run, retraining: Retraining, artifacts: References, refitted: Ref
     `refitted` are the artifacts of the champion's recipe, fitted on the same data. If it is better than the new
     selection, it is the challenger.
     """
+    from gristmill.retraining.drift import baseline_drift
     from gristmill.retraining.gate import best_baseline, judge_contest, keeps_recipe, with_winner
 
     progress.report_work("judge")
@@ -173,24 +163,16 @@ def judge(run: Run, retraining: Retraining, artifacts: References, refitted: Ref
     show_judgement(run.pipeline.name, judgement)
     # 3. Record the decision, and whether the champion is worse than a baseline.
     winner = sorted(scores.selected.members) if scores.selected else []
-    retraining = _with_baseline_drift(run, retraining, contest, best)
+    if run.champion and retraining.drift and (sign := baseline_drift(contest, best)):
+        if sign.alarm:
+            _raise_alarms(run, run.champion, [str(sign)])
+        drift = retraining.drift.model_copy(update={"baseline": sign})
+        retraining = retraining.model_copy(update={"drift": drift})
     retraining = retraining.model_copy(update={"judgement": judgement, "winner": winner})
     if not judgement.promoted:
         _emit(run, "gristmill.model.rejected", {"why": judgement.why})
         retraining = retraining.ended("rejected", judgement.why)
     return record_retraining(run, retraining)
-
-
-def _with_baseline_drift(run: Run, retraining: Retraining, contest: "Contest", best: str | None) -> Retraining:
-    """Return the retraining with an alarm if the champion is clearly worse than the best baseline."""
-    from gristmill.retraining.drift import baseline_drift
-
-    sign = baseline_drift(contest, best)
-    if run.champion is None or retraining.drift is None or sign is None:
-        return retraining
-    if sign.alarm:
-        _raise_alarms(run, run.champion, [str(sign)])
-    return retraining.model_copy(update={"drift": retraining.drift.model_copy(update={"baseline": sign})})
 
 
 def _raise_alarms(run: Run, champion: Version, alarms: list[str]) -> None:

@@ -48,11 +48,27 @@ def examine(project: Project, needed: list[str], send_test: bool = False) -> Ite
     yield _lightgbm()
     yield _store(project)
     yield Diagnosis("prefect api", PREFECT_API_URL.value() or "not set: each run starts a temporary server")
-    yield _devices()
+    # The devices, which only TensorFlow knows.
+    import_keras()
+    import tensorflow as tf
+
+    devices = ", ".join(device.name.removeprefix("/physical_device:") for device in tf.config.list_physical_devices())
+    threads = tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count()
+    yield Diagnosis("devices", f"{devices}; {count_of(threads or 1, 'threads')}")
     yield _runner(project.catalogue.runner)
     yield _receiver(project, send_test)
+    # The data of each pipeline.
     for name in project.catalogue.pipelines:
-        yield _data(project, name, name in needed)
+        try:
+            files = [str(file) for located in project.data(name).values() for file in located.files]
+        except DataError as error:
+            is_needed = name in needed
+            found = str(error) if is_needed else "absent"
+            yield Diagnosis(f"data of {name}", found, sound=False if is_needed else None)
+            continue
+        hidden = len(files) - _MAX_FILES_LISTED
+        listed = files[:_MAX_FILES_LISTED] + ([f"and {hidden:,} more"] if hidden > 0 else [])
+        yield Diagnosis(f"data of {name}", ", ".join(listed) or "made by the pipeline itself")
 
 
 def _lightgbm() -> Diagnosis:
@@ -83,15 +99,6 @@ def _store(project: Project) -> Diagnosis:
     return Diagnosis("store", f"{remote.bucket.url}, reached, writable; cache {root}, {free}{limit}")
 
 
-def _devices() -> Diagnosis:
-    import_keras()
-    import tensorflow as tf
-
-    devices = ", ".join(device.name.removeprefix("/physical_device:") for device in tf.config.list_physical_devices())
-    threads = tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count()
-    return Diagnosis("devices", f"{devices}; {count_of(threads or 1, 'threads')}")
-
-
 def _runner(runner: Runner) -> Diagnosis:
     workers = concurrency(runner, None)
     if runner.kind == "processes":
@@ -118,13 +125,3 @@ def _receiver(project: Project, send_test: bool) -> Diagnosis:
     except GristmillError as error:
         return Diagnosis("notify", str(error), sound=False)
     return Diagnosis("notify", f"{receiver.name}{', test message sent' if send_test else ''}")
-
-
-def _data(project: Project, name: str, needed: bool) -> Diagnosis:
-    try:
-        files = [str(file) for located in project.data(name).values() for file in located.files]
-    except DataError as error:
-        return Diagnosis(f"data of {name}", str(error) if needed else "absent", sound=False if needed else None)
-    hidden = len(files) - _MAX_FILES_LISTED
-    listed = files[:_MAX_FILES_LISTED] + ([f"and {hidden:,} more"] if hidden > 0 else [])
-    return Diagnosis(f"data of {name}", ", ".join(listed) or "made by the pipeline itself")

@@ -39,12 +39,31 @@ def candidates_of(domain: str, tables: Mapping[str, Settings]) -> list[Candidate
     model = tables.get("model")
     if not isinstance(model, Auto):
         return []
-    points = [_without_own(point, tables) for point in preset(domain, model.preset, tables)]
+    # Those of the preset, without the values that the pipeline sets itself, which apply to all; then the user's own.
+    points: list[Point] = [
+        {
+            table: {
+                key: value
+                for key, value in values.items()
+                if table == "model" or key not in tables[table].model_fields_set
+            }
+            for table, values in point.items()
+        }
+        for point in preset(domain, model.preset, tables)
+    ]
     points += map(point_of, model.candidates)
+    # All candidates must predict the same examples, and a small validation set is too little to compare them on. So if
+    # there are few, each network is averaged over folds, unless `few_examples` is set.
+    train = tables["train"]
+    shared: dict[str, Any] = {}
+    if "few_examples" in type(train).model_fields and "few_examples" not in train.model_fields_set:
+        shared["few_examples"] = "average"
+    # Read the tables of each, and leave out repeated ones.
     variants: list[Mapping[str, Settings]] = []
     for point in points:
         problems: list[Problem] = []
-        changed = _apply(domain, _averaged_over_folds(point, tables), tables, problems)
+        averaged = {**point, "train": shared | dict(point.get("train", {}))} if shared else point
+        changed = _apply(domain, averaged, tables, problems)
         if changed is None:
             # Only a preset can be invalid here: the user's own candidates were checked before.
             raise ValueError("; ".join(map(str, problems)))
@@ -115,27 +134,6 @@ def preset(domain: str, name: str, tables: Mapping[str, Settings] = MappingProxy
 def point_of(candidate: CandidateText) -> Point:
     """Return the tables of a candidate that the user named by its kind or its tables."""
     return {"model": {"kind": candidate}} if isinstance(candidate, str) else candidate
-
-
-def _without_own(point: Point, tables: Mapping[str, Settings]) -> Point:
-    """Return a preset's candidate without the values that the pipeline sets itself, which apply to all candidates."""
-    return {
-        name: {
-            key: value for key, value in values.items() if name == "model" or key not in tables[name].model_fields_set
-        }
-        for name, values in point.items()
-    }
-
-
-def _averaged_over_folds(point: Point, tables: Mapping[str, Settings]) -> Point:
-    """Return a candidate whose network is averaged over folds if there are few examples, unless `few_examples` is set.
-
-    All candidates must predict the same examples, and a small validation set is too little to compare them on.
-    """
-    train = tables["train"]
-    if "few_examples" not in type(train).model_fields or "few_examples" in train.model_fields_set:
-        return point
-    return {**point, "train": {"few_examples": "average", **point.get("train", {})}}
 
 
 def _apply(

@@ -13,12 +13,17 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from gristmill.config.assignments import caused_by_set, override
 from gristmill.config.candidates import check_candidates
 from gristmill.config.domains import DOMAINS, domain_of, unknown_domain
-from gristmill.config.pipelines_file import PIPELINES_FILE, find_project_folder, read_toml, with_line
-from gristmill.config.schema_files import check_columns, orphan_schemas, read_schema
-from gristmill.config.tables import is_table, read_table
+from gristmill.config.pipelines_file import (
+    PIPELINES_FILE,
+    caused_by_set,
+    find_project_folder,
+    override,
+    read_toml,
+    with_line,
+)
+from gristmill.config.tables import check_columns, is_table, orphan_schemas, read_schema, read_table
 from gristmill.errors import RequestError
 from gristmill.settings.base import Settings, check_store_location, columns
 from gristmill.settings.domain import Monitored
@@ -157,9 +162,14 @@ def read(root: Path, changes: Mapping[str, tuple[str, ...]]) -> Catalogue:
     valid = [pipeline for name, table in tables.items() if (pipeline := _read_pipeline(name, table, problems))]
     for pipeline in valid:
         problems.extend(_denied_columns(pipeline, defaults.deny if defaults else ()))
-    pipelines = {
-        pipeline.name: _with_schema(pipeline, root, changes.get(pipeline.name, ()), problems) for pipeline in valid
-    }
+    pipelines: dict[str, Pipeline] = {}
+    for pipeline in valid:
+        settings, assignments = {**pipeline.tables}, changes.get(pipeline.name, ())
+        if schema := read_schema(root, pipeline.name, domain_of(pipeline.domain).schema, problems):
+            settings[SCHEMA] = schema
+            if not assignments:  # they may leave out a column that the schema names
+                check_columns(schema, [column for _, column in columns(settings["ingest"])], problems)
+        pipelines[pipeline.name] = replace(pipeline, overrides=assignments, tables=settings)
     problems.extend(orphan_schemas(root, tables))
     # All problems are reported at once.
     if problems or defaults is None or runner is None or deploy is None:
@@ -260,17 +270,6 @@ def _denied_columns(pipeline: Pipeline, patterns: Iterable[str]) -> Iterator[Pro
                 where = f"{PIPELINES_FILE} [pipelines.{pipeline.name}.{table}]"
                 reason = f"the column {column!r} is denied by {pattern!r} in [defaults] deny."
                 yield Problem(where, f"{reason} Name another, or leave it out.", key, key)
-
-
-def _with_schema(pipeline: Pipeline, root: Path, overrides: tuple[str, ...], problems: list[Problem]) -> Pipeline:
-    """Return a pipeline with its overrides, and its schema, if there is one, as one of its tables."""
-    pipeline = replace(pipeline, overrides=overrides)
-    schema = read_schema(root, pipeline.name, domain_of(pipeline.domain).schema, problems)
-    if schema is None:
-        return pipeline
-    if not overrides:  # they may leave out a column that the schema names
-        check_columns(schema, [column for _, column in columns(pipeline.tables["ingest"])], problems)
-    return replace(pipeline, tables={**pipeline.tables, SCHEMA: schema})
 
 
 def restore_settings(domain: str, values: Mapping[str, Any]) -> dict[str, Settings]:

@@ -7,7 +7,6 @@ a field is the comment behind it in the settings class.
 import inspect
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
@@ -32,10 +31,15 @@ _OWN = {
 
 def schema() -> dict[str, Any]:
     """Return the schema of a whole `pipelines.toml`."""
-    choices = {
-        domain: {table: list(_classes(choice)) for table, choice in domain_of(domain).tables.items()}
-        for domain in DOMAINS
-    }
+    # Collect the classes that each table may have: its own, or a class for each kind of its packages.
+    choices: dict[str, dict[str, list[type[Settings]]]] = {domain: {} for domain in DOMAINS}
+    for domain, tables in choices.items():
+        for table, choice in domain_of(domain).tables.items():
+            if isinstance(choice, Kinds):
+                tables[table] = [settings_of(kind, *choice.packages) for kind in kinds(*choice.packages)]
+            else:
+                tables[table] = [choice]
+    # Describe them, and refer to their descriptions.
     classes: list[type[Settings]] = [Auto, Monitor, *PROJECT_TABLES.values(), *COMMON_TABLES.values()]
     classes += [kind for tables in choices.values() for table in tables.values() for kind in table]
     references, definitions = models_json_schema(
@@ -53,14 +57,6 @@ def schema() -> dict[str, Any]:
         "additionalProperties": False,
         **definitions,
     }
-
-
-def _classes(choice: type[Settings] | Kinds) -> Iterator[type[Settings]]:
-    """Yield the classes that a table may have: its own, or one for each kind of its packages."""
-    if isinstance(choice, Kinds):
-        yield from (settings_of(kind, *choice.packages) for kind in kinds(*choice.packages))
-    else:
-        yield choice
 
 
 def _pipeline(domain: str, tables: dict[str, list[type[Settings]]], references: dict[Any, Any]) -> dict[str, Any]:

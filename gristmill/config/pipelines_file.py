@@ -1,10 +1,16 @@
-"""The file `pipelines.toml` before it is validated (`catalogue.py`): where it is, its content, and its lines."""
+"""The file `pipelines.toml` before it is validated (`catalogue.py`): where it is, its content and its lines.
 
+Assignments of `--set` change the content.
+"""
+
+import copy
 import re
 import tomllib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from gristmill.config.tables import AUTO
 from gristmill.errors import RequestError
 from gristmill.settings.messages import Problem
 from gristmill.util.toml import toml_key
@@ -35,18 +41,14 @@ def read_toml(root: Path) -> dict[str, Any]:
     except OSError as error:
         raise RequestError(f"{file}: cannot be read ({error.strerror}). Run in a project's folder.") from None
     except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, or thousands of digits or brackets
-        raise RequestError(f"{file}{_invalid_toml(error, text)}") from None
-
-
-def _invalid_toml(error: ValueError | RecursionError, text: str) -> str:
-    """Return the end of a message about a file that is not TOML: where, why, and the line itself."""
-    reason = str(error).partition(";")[0]
-    place = re.match(r"(.+) \(at line (\d+), column (\d+)\)$", reason)
-    if not place:
-        return f": not valid TOML: {reason}."
-    why, line, column = place.groups()
-    content = str(redact(text.splitlines()[int(line) - 1].strip()))
-    return f":{line}: not valid TOML: {why} (column {column}). The line is: {content}"
+        reason = str(error).partition(";")[0]
+        place = re.match(r"(.+) \(at line (\d+), column (\d+)\)$", reason)
+        if not place:
+            raise RequestError(f"{file}: not valid TOML: {reason}.") from None
+        why, line, column = place.groups()
+        content = str(redact(text.splitlines()[int(line) - 1].strip()))
+        where = f"{file}:{line}: not valid TOML"
+        raise RequestError(f"{where}: {why} (column {column}). The line is: {content}") from None
 
 
 def with_line(problem: Problem, text: str) -> str:
@@ -65,18 +67,14 @@ def with_line(problem: Problem, text: str) -> str:
     while isinstance(value, dict):
         part, value = next(iter(value.items()))
         path.append(part)
-    line = _line_of([*path, problem.key] if problem.key else path, text)
-    return f"{PIPELINES_FILE}:{line}{message.removeprefix(PIPELINES_FILE)}" if line else message
-
-
-def _line_of(path: list[str], text: str) -> int | None:
-    """Return the number of the line that sets a key, else of its table, or else of what contains it."""
+    # Find the line that sets the key, else that of its table, or else of what contains it.
+    path += [problem.key] if problem.key else []
     lines = text.splitlines()
     for depth in range(len(path), 0, -1):
         for split in range(depth, -1, -1):
             if line := _find(path[:split], path[split:depth], lines):
-                return line
-    return None
+                return f"{PIPELINES_FILE}:{line}{message.removeprefix(PIPELINES_FILE)}"
+    return message
 
 
 def _find(table: list[str], key: list[str], lines: list[str]) -> int | None:
@@ -105,3 +103,67 @@ def _is_complete(lines: list[str]) -> bool:
 def _pattern(parts: list[str]) -> str:
     """Return a pattern of a dotted key, with or without quotes and blanks."""
     return r"\s*\.\s*".join(rf"(?:{re.escape(part)}|{re.escape(toml_key(part))}|'{re.escape(part)}')" for part in parts)
+
+
+def override(table: Mapping[str, Any], assignments: Iterable[str]) -> dict[str, Any]:
+    """Return a copy of a pipeline's raw table, changed by assignments such as `train.epochs=5`.
+
+    The right side is a TOML value; anything else (`dense`) is taken as a string. `TABLE={...}` sets a whole table. A
+    kind in place of "auto", or "auto" in place of a kind, removes the keys of the file: they have none in common.
+    """
+    changed = copy.deepcopy(dict(table))
+    assigned: set[tuple[str, str]] = set()  # tables and keys
+    for assignment in assignments:
+        path, equals, text = assignment.partition("=")
+        name, *keys = path.strip().split(".")
+        value, where = _read_value(text.strip()), f"{_as_typed(assignment)}:"
+        if not equals or not name or len(keys) > 1 or "" in keys or not (keys or isinstance(value, dict)):
+            raise RequestError(f"{where} expected TABLE.KEY=VALUE, such as train.epochs=5, or TABLE={{KEY = VALUE}}.")
+        if not keys:
+            changed[name] = value
+        elif isinstance(changed.setdefault(name, {}), dict):
+            if keys == ["kind"] and (value == AUTO) != (changed[name].get("kind") == AUTO):
+                changed[name] = {key: kept for key, kept in changed[name].items() if (name, key) in assigned}
+            changed[name][keys[0]] = value
+            assigned.add((name, keys[0]))
+        else:
+            raise RequestError(f"{where} '{name}' is not a table. Tables are set as TABLE.KEY=VALUE.")
+    return changed
+
+
+def caused_by_set(problem: Problem, changes: Mapping[str, tuple[str, ...]]) -> str:
+    """Return the message for a problem that `--set` causes, with the assignments that cause it.
+
+    The assignment that sets the key replaces the place of the problem, unless several pipelines are changed. If other
+    keys cause the problem, all assignments of the table, or of the pipeline, are listed.
+    """
+    changed = {name: assignments for name, assignments in changes.items() if assignments}
+    for name, assignments in changed.items():
+        pipeline = f"{PIPELINES_FILE} [pipelines.{name}"
+        if not problem.where.startswith((f"{pipeline}]", f"{pipeline}.")):
+            continue
+        in_table = []
+        for assignment in reversed(assignments):
+            table, _, key = assignment.partition("=")[0].strip().partition(".")
+            sets_table = problem.where == f"{pipeline}.{table}]"
+            if (sets_table and key in ("", problem.key)) or (problem.where, problem.key) == (f"{pipeline}]", table):
+                text = problem.text if key == problem.label else problem.line
+                place = f"[pipelines.{name}{problem.where.removeprefix(pipeline)} " if len(changed) > 1 else ""
+                return f"{_as_typed(assignment)}: {place}{problem.line if place else text}"
+            in_table += [assignment] if sets_table else []
+        return f"{', '.join(map(_as_typed, in_table[::-1] or assignments))}: {problem}"
+    return str(problem)
+
+
+def _as_typed(assignment: str) -> str:
+    """Return an assignment as on the command line, on one line and without secrets."""
+    text = str(redact(assignment))
+    return f"--set {text if text.isprintable() else repr(text)}"
+
+
+def _read_value(text: str) -> Any:
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+    except (ValueError, RecursionError):
+        return text
+    return parsed["value"] if len(parsed) == 1 else text

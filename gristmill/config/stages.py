@@ -22,7 +22,15 @@ def stages_of(domain: str, tables: Mapping[str, Settings]) -> list[Stage]:
     for fits, templates in itertools.groupby(domain_of(domain).stages, key=lambda stage: stage.fits):
         variants = candidates if fits and candidates else [Candidate("", tables)]
         for variant, template in itertools.product(variants, templates):
-            stages += _points(template, variant)
+            if template.when and not template.when(variant.tables):
+                continue
+            settings = {name: variant.tables[name] for name in template.tables if name in variant.tables}
+            stage = replace(template, candidate=variant.name, settings=settings, tables=tuple(settings))
+            # A stage that fans out has a point for each combination of numbers, others a single one.
+            arguments = [argument for _, argument in stage.axes]
+            counts = (range(getattr(variant.tables[stage.name], key)) for key, _ in stage.axes)
+            points = itertools.product(*counts)
+            stages += [replace(stage, point=dict(zip(arguments, point, strict=True))) for point in points]
     models = {f"{candidate.name}.model": candidate.tables["model"] for candidate in candidates}
     for number, stage in enumerate(stages):
         if stage.name == "refit":  # it fits the selected candidates again
@@ -56,17 +64,3 @@ def settings_of_stages(stages: Iterable[Stage]) -> list[Settings]:
 def libraries_of(domain: str) -> tuple[str, ...]:
     """Return the distributions whose version can change a result of a domain's stages, sorted."""
     return tuple(sorted({library for stage in domain_of(domain).stages for library in stage.libraries}))
-
-
-def _points(template: Stage, candidate: Candidate) -> list[Stage]:
-    """Return a stage for each point, with the settings of the pipeline or of the candidate that it fits."""
-    tables = candidate.tables
-    if template.when and not template.when(tables):
-        return []
-    settings = {name: tables[name] for name in template.tables if name in tables}  # the schema is optional
-    stage = replace(template, candidate=candidate.name, settings=settings, tables=tuple(settings))
-    if not stage.axes:
-        return [stage]
-    counts = [range(getattr(tables[stage.name], key)) for key, _ in stage.axes]
-    names = [argument for _, argument in stage.axes]
-    return [replace(stage, point=dict(zip(names, point, strict=True))) for point in itertools.product(*counts)]

@@ -49,7 +49,14 @@ def write_dockerfile(catalogue: Catalogue) -> list[Path]:
     environment = " ".join(f"{name}={value}" for name, value in NO_CLIENT_REPORTS.items())
     python = ".".join(map(str, sys.version_info[:2]))  # keys depend on it, so results here are found in the image
     dockerfile = _DOCKERFILE.format(python=python, environment=environment, install=_install_steps(catalogue))
-    contents = {catalogue.root / DOCKERFILE: dockerfile, catalogue.root / IGNORED: _ignored_paths(catalogue)}
+    # The store and the paths in the user's own `.dockerignore`, which is not read, stay out of the image too.
+    store, root = catalogue.store.root.resolve(), catalogue.root.resolve()
+    stores = [store.relative_to(root).as_posix()] if store.is_relative_to(root) else []
+    ignored = "".join(f"{path}\n" for path in dict.fromkeys((*stores, "data/store", *_IGNORED_PATHS)))
+    theirs = root / ".dockerignore"
+    more = theirs.read_text(encoding="utf-8") if theirs.exists() else ""
+    # Write both files, unless one of them is somebody else's.
+    contents = {catalogue.root / DOCKERFILE: dockerfile, catalogue.root / IGNORED: f"{_HEAD}{ignored}{more}"}
     for path in contents:
         if path.exists() and not path.read_text(encoding="utf-8").startswith(_HEAD):
             raise RequestError(f"{path} exists and was not written by gristmill. It is kept. Rename or delete it.")
@@ -73,12 +80,3 @@ def _install_steps(catalogue: Catalogue) -> str:
     hashes = " --require-hashes" if "--hash=" in text else ""
     steps = f"COPY {LOCK} ./\n{pip}{hashes} -r {LOCK}"
     return steps if re.search(r"^gristmill(\[|==| @)", text, re.MULTILINE) else f"{steps}\n{wheel}"
-
-
-def _ignored_paths(catalogue: Catalogue) -> str:
-    """Return the paths that stay out of the image, with those of the user's own `.dockerignore`, which is not read."""
-    store, root = catalogue.store.root.resolve(), catalogue.root.resolve()
-    stores = [store.relative_to(root).as_posix()] if store.is_relative_to(root) else []
-    theirs = root / ".dockerignore"
-    more = theirs.read_text(encoding="utf-8") if theirs.exists() else ""
-    return _HEAD + "".join(f"{path}\n" for path in dict.fromkeys((*stores, "data/store", *_IGNORED_PATHS))) + more

@@ -92,10 +92,11 @@ def project_deployments(catalogue: Catalogue, pool: str | None = None) -> list[d
         own = [_deployment(pipeline, pipeline.name, text, pipeline.domain), retraining_deployment(pipeline)]
         for deployment in own:  # each with dictionaries of its own, because YAML would refer to shared ones
             deployment |= _pull(catalogue.deploy)
-            deployment["work_pool"] = {
-                "name": pool or catalogue.deploy.pool,
-                "job_variables": _job_variables(catalogue.deploy, pipeline),
-            }
+            variables: dict[str, Any] = {"image": catalogue.deploy.image} if catalogue.deploy.image else {}
+            variables["env"] = RUN_ENVIRONMENT | NO_CLIENT_REPORTS
+            for added in (catalogue.deploy.job_variables, pipeline.job_variables):
+                variables = _merged(variables, added)  # so are nested tables, such as `env`
+            deployment["work_pool"] = {"name": pool or catalogue.deploy.pool, "job_variables": variables}
         deployments += own
     return deployments
 
@@ -115,13 +116,6 @@ def _pull(deploy: Deploy) -> dict[str, Any]:
     return {}
 
 
-def _job_variables(deploy: Deploy, pipeline: Pipeline) -> dict[str, Any]:
-    """Return the job variables of a pipeline; nested tables, such as `env`, are merged."""
-    own: dict[str, Any] = {"image": deploy.image} if deploy.image else {}
-    own["env"] = RUN_ENVIRONMENT | NO_CLIENT_REPORTS
-    return _merged(_merged(own, deploy.job_variables), pipeline.job_variables)
-
-
 def _merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
     merged = {name: _merged(value, {}) if isinstance(value, Mapping) else value for name, value in first.items()}
     for name, value in second.items():
@@ -134,6 +128,14 @@ def _merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, An
 def retraining_deployment(pipeline: Pipeline) -> dict[str, Any]:
     """Return the deployment that retrains a pipeline by its schedule, one run at a time."""
     schedule = pipeline.schedule
+    # The times at which it runs, and the event that starts it.
+    schedules: list[dict[str, Any]] = []
+    if schedule.interval:
+        seconds = int(parse_duration(schedule.interval).total_seconds())
+        schedules = [{"interval": seconds, "anchor_date": _ANCHOR, "slug": SCHEDULE_SLUG}]
+    elif schedule.cron or schedule.rrule:
+        rule = {"cron": schedule.cron} if schedule.cron else {"rrule": schedule.rrule}
+        schedules = [{**rule, "timezone": schedule.timezone, "slug": SCHEDULE_SLUG}]
     trigger = {
         "name": trigger_name(pipeline.name),
         "type": "event",
@@ -142,7 +144,7 @@ def retraining_deployment(pipeline: Pipeline) -> dict[str, Any]:
     }
     text = f"Retrains the pipeline {pipeline.name}, {describe_schedule(schedule)}. {pipeline.description}"
     return _deployment(pipeline, f"{pipeline.name}-retrain", text, "retrain") | {
-        "schedules": [_schedule(schedule)] if schedule.cron or schedule.interval or schedule.rrule else [],
+        "schedules": schedules,
         "triggers": [trigger] if schedule.on_event else [],
         "concurrency_limit": {"limit": 1, "collision_strategy": "ENQUEUE"},
     }
@@ -174,12 +176,3 @@ def _deployment(pipeline: Pipeline, name: str, description: str, flow: str) -> d
         "schedules": [],
         "triggers": [],
     }
-
-
-def _schedule(schedule: Schedule) -> dict[str, Any]:
-    """Return the schedule of a deployment."""
-    if schedule.interval:
-        seconds = int(parse_duration(schedule.interval).total_seconds())
-        return {"interval": seconds, "anchor_date": _ANCHOR, "slug": SCHEDULE_SLUG}
-    rule = {"cron": schedule.cron} if schedule.cron else {"rrule": schedule.rrule}
-    return {**rule, "timezone": schedule.timezone, "slug": SCHEDULE_SLUG}

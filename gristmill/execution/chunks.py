@@ -7,7 +7,7 @@ from gristmill.errors import SourceChanged, WorkError
 from gristmill.execution.run import References, Run
 from gristmill.store.artifact import Artifact
 from gristmill.workers.pool import open_pool
-from gristmill.workers.unit import Unit
+from gristmill.workers.process import Unit
 
 
 @dataclass(frozen=True)

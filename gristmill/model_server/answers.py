@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, get_args
@@ -28,20 +27,13 @@ _TYPES = {bool: "true or false", int: "an integer", float: "a number", str: "a t
 Check = Callable[[], None]  # raises TimeoutError if nobody waits for the answer any more
 
 
-@dataclass(frozen=True)
-class PredictRequest:
-    """A request to `/predict`."""
-
-    body: bytes
-    file: str  # name in the address, if there is one
-    content_type: str
-    query: Mapping[str, str]
-
-
-def predict(model: ServedModel, request: PredictRequest, check: Check) -> "pd.DataFrame | str":
+def predict(
+    model: ServedModel, body: bytes, file: str, content_type: str, query: Mapping[str, str], check: Check
+) -> "pd.DataFrame | str":
     """Answer a request to `/predict`: with a table or, of a model that generates text, with a text.
 
-    Without a body, a forecast continues the pipeline's own data. `check` is called before the answer is logged.
+    Without a body, a forecast continues the pipeline's own data. `file` is the name in the address, if there is one.
+    `check` is called before the answer is logged.
 
     Raises:
         RequestError: the request is wrong.
@@ -49,8 +41,8 @@ def predict(model: ServedModel, request: PredictRequest, check: Check) -> "pd.Da
     """
     requests = model.domain.requests.load()
     column = requests.text_column(model.predictor.ingest)
-    content = read_content(request.body, request.file, request.content_type, column, not requests.takes_json)
-    options = _read_options(model.domain, {**request.query, **content.options})
+    content = read_content(body, file, content_type, column, not requests.takes_json)
+    options = _read_options(model.domain, {**query, **content.options})
 
     # Continue a text.
     if model.domain.generate:

@@ -28,9 +28,8 @@ from starlette.routing import Route
 
 from gristmill.errors import GristmillError
 from gristmill.model_server import answers, openapi, tensorflow_serving
-from gristmill.model_server.answers import Check, PredictRequest
-from gristmill.model_server.champions import Champions, ServedModel
-from gristmill.model_server.request_metrics import RequestMetrics
+from gristmill.model_server.answers import Check
+from gristmill.model_server.champions import Champions, RequestMetrics, ServedModel
 from gristmill.model_server.responses import (
     Limits,
     Refused,
@@ -95,12 +94,14 @@ class ModelServer:
         """Predict rows, a file, a text or a photo as they are."""
         body = await self._body(request)
         kind = request.headers.get("content-type", "")
-        predict_request = PredictRequest(body, request.path_params.get("file", ""), kind, request.query_params)
-        as_csv = _prefers_csv(request.headers.get("accept", ""))
+        file = request.path_params.get("file", "")
+        # CSV is preferred if the header names it before JSON.
+        accepted = [kind.partition(";")[0].strip().lower() for kind in request.headers.get("accept", "").split(",")]
+        as_csv = "text/csv" in accepted and "application/json" not in accepted[: accepted.index("text/csv")]
 
         def answer(check: Check) -> Response:
             with self.warnings.collected() as messages:
-                predictions = answers.predict(model, predict_request, check)
+                predictions = answers.predict(model, body, file, kind, request.query_params, check)
             warnings = [in_fields(message) for message in messages]
             if isinstance(predictions, str):
                 return as_json(origin(model) | {"text": predictions, "warnings": warnings}, model)
@@ -266,12 +267,6 @@ class ModelServer:
 
 def _without_port(host: str) -> str:
     return re.sub(r":\d+$", "", host)
-
-
-def _prefers_csv(accept: str) -> bool:
-    """Return whether a header `Accept` names CSV before JSON."""
-    kinds = [kind.partition(";")[0].strip().lower() for kind in accept.split(",")]
-    return "text/csv" in kinds and "application/json" not in kinds[: kinds.index("text/csv")]
 
 
 class RequestWarnings(logging.Handler):

@@ -19,6 +19,12 @@ _ORIGIN = {
     "version": {"type": ["integer", "null"], "description": "null for a model that was not promoted"},
     "run": {"type": "string", "description": "the run that made the model"},
 }
+_TENSOR_FIELDS = {"signature_name": {"type": "string"}, "instances": {"type": "array"}, "inputs": {}}
+_TENSORS = {
+    "content": {"application/json": {"schema": {"type": "object", "properties": _TENSOR_FIELDS}}},
+    "required": True,
+}
+_OUTPUTS = {"predictions": {"type": "array"}, "outputs": {}}
 
 _OPERATIONS = {
     "/health/live": "Whether the process answers",
@@ -37,7 +43,8 @@ def document(models: Sequence[ServedModel]) -> dict[str, Any]:
         paths[f"/predict/{model.pipeline}"] = {"post": _predict(model)}
         paths[f"/v1/models/{model.pipeline}"] = {"get": _operation(f"State of {model.pipeline}")}
         if "saved_model" in model.bundle.signature["formats"]:
-            paths[f"/v1/models/{model.pipeline}:predict"] = {"post": _call(model)}
+            about = f"Call the SavedModel of {model.pipeline} as TensorFlow Serving does"
+            paths[f"/v1/models/{model.pipeline}:predict"] = {"post": _operation(about, [], _TENSORS, _OUTPUTS)}
             paths[f"/v1/models/{model.pipeline}/metadata"] = {"get": _operation(f"Signatures of {model.pipeline}")}
     paths |= {path: {"get": _operation(about)} for path, about in _OPERATIONS.items()}
     info = {"title": "gristmill", "version": metadata.version("gristmill"), "description": "Predictions of champions."}
@@ -105,14 +112,6 @@ def _predict(model: ServedModel) -> dict[str, Any]:
     parameters = [{"name": name, "in": "query", "schema": schema} for name, schema in options.items()]
     body = {"content": content, "required": requests.needs_body}
     return _operation(f"Predict with {model.pipeline} {model.name}", parameters, body, answer)
-
-
-def _call(model: ServedModel) -> dict[str, Any]:
-    fields = {"signature_name": {"type": "string"}, "instances": {"type": "array"}, "inputs": {}}
-    content = {"application/json": {"schema": {"type": "object", "properties": fields}}}
-    answer = {"predictions": {"type": "array"}, "outputs": {}}
-    about = f"Call the SavedModel of {model.pipeline} as TensorFlow Serving does"
-    return _operation(about, [], {"content": content, "required": True}, answer)
 
 
 def _operation(

@@ -17,8 +17,7 @@ from starlette.applications import Starlette
 from gristmill.errors import GristmillError, RequestError, WorkError
 from gristmill.model_server.answers import FOLDER_PREFIX
 from gristmill.model_server.application import ModelServer
-from gristmill.model_server.champions import Champions
-from gristmill.model_server.request_metrics import RequestMetrics
+from gristmill.model_server.champions import Champions, RequestMetrics
 from gristmill.model_server.responses import Limits
 from gristmill.project.serving import Models
 from gristmill.training.keras_backend import import_keras

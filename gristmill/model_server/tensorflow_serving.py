@@ -107,7 +107,18 @@ def read_body(body: bytes, signatures: Mapping[str, Any]) -> tuple[str, dict[str
 
 def write_body(outputs: Mapping[str, Array], form: str) -> dict[str, Any]:
     """Return the answer: `predictions`, row by row, or `outputs`, by name; a single output without its name."""
-    values = {name: _as_json(array) for name, array in outputs.items()}
+    # Write bytes as text, and numbers that are not finite as null.
+    values: dict[str, list[Any]] = {}
+    for name, array in outputs.items():
+        flat = array.ravel()
+        if array.dtype == object:
+            items = [item.decode(errors="replace") if isinstance(item, bytes) else item for item in flat]
+        elif array.dtype.kind == "f":  # with the digits of a float32, as in the sample answer of a bundle
+            items = [float(str(value)) if math.isfinite(value) else None for value in flat]
+        else:
+            items = flat.tolist()
+        values[name] = np.array(items, object).reshape(array.shape).tolist()
+    # Arrange them as the request did.
     single = next(iter(values.values())) if len(values) == 1 else None
     if form == "inputs":
         return {"outputs": values if single is None else single}
@@ -195,19 +206,17 @@ def _check_names(values: Any, specs: Specs, where: str) -> None:
 
 def _tensor(value: Any, spec: Tensor, where: str) -> Array:
     """Return a value of JSON as a tensor of a type and shape."""
-    array = _texts(value, where) if spec.dtype == object else _numbers(value, spec.dtype, where)
+    if spec.dtype == object:
+        array = np.array(_decoded(value, where), object)
+        for item in array.ravel():
+            if not isinstance(item, str | bytes):
+                raise RequestError(f'{where}: expected texts, or bytes as {{"b64": …}}. Received: {_kind(item)}.')
+    else:
+        array = _numbers(value, spec.dtype, where)
     sizes = zip(spec.shape, array.shape, strict=False)
     if len(spec.shape) != array.ndim or any(expected not in (None, size) for expected, size in sizes):
         listed = ", ".join("any" if size is None else str(size) for size in spec.shape)
         raise RequestError(f"{where}: expected the shape [{listed}]. Received: {list(array.shape)}.")
-    return array
-
-
-def _texts(value: Any, where: str) -> Array:
-    array = np.array(_decoded(value, where), object)
-    for item in array.ravel():
-        if not isinstance(item, str | bytes):
-            raise RequestError(f'{where}: expected texts, or bytes as {{"b64": …}}. Received: {_kind(item)}.')
     return array
 
 
@@ -254,15 +263,3 @@ def _kind(value: Any) -> str:
     if isinstance(value, list):
         return f"a list of {len(value)}"
     return "an object" if isinstance(value, dict) else short_repr(value)
-
-
-def _as_json(array: Array) -> list[Any]:
-    """Return an output as lists: bytes as text, numbers that are not finite as null."""
-    if array.dtype == object:
-        flat = [item.decode(errors="replace") if isinstance(item, bytes) else item for item in array.ravel()]
-        array = np.array(flat, object).reshape(array.shape)
-    elif array.dtype.kind == "f":  # with the digits of a float32, as in the sample answer of a bundle
-        flat = [float(str(value)) if math.isfinite(value) else None for value in array.ravel()]
-        array = np.array(flat, object).reshape(array.shape)
-    values: list[Any] = array.tolist()
-    return values

@@ -4,7 +4,6 @@ Prefect delays the state changes of scheduled runs for 15 minutes before trigger
 creation event that it does not emit. So no automation here relies on state changes alone.
 """
 
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, get_args
 
@@ -58,11 +57,24 @@ def plan_late_runs(client: SyncPrefectClient, pool: str, block: str | None = Non
 
     Without a notification block, only Prefect's page reports them.
     """
+    action: ActionTypes = DoNothing()
+    if block:
+        kind, _, name = block.partition("/")
+        try:
+            document = client.read_block_document_by_name(name, kind)
+        except ObjectNotFound:
+            raise unknown_block(block) from None
+        start = f"prefect worker start --pool {pool}"
+        action = SendNotification(
+            block_document_id=document.id,
+            subject=f"gristmill: no worker for {pool}",
+            body=f"The work pool {pool} {_WITHOUT}, so its runs are late. Start one: {start}",
+        )
     return _plan(
         client,
         _late_runs(pool),
         f"The work pool {pool} {_WITHOUT}. Its runs wait for one.",
-        _notification(client, block, pool) if block else DoNothing(),
+        action,
         match={"prefect.resource.id": "prefect.work-queue.*"},
         match_related={"prefect.resource.name": pool, "prefect.resource.role": "work-pool"},
         after={"prefect.work-queue.not-ready"},
@@ -104,8 +116,14 @@ def _plan(client: SyncPrefectClient, name: str, description: str, action: Action
     existing = next(iter(client.read_automations_by_name(name)), None)
     if existing is None:
         return Change(f"+ automation {name}", [], lambda client: create_automation(client, wanted))
-    actions = [kept.model_dump(mode="json") for kept in _merge_actions(action, existing.actions)]
-    kept_values = {"enabled": existing.enabled, "actions": actions}
+    # Renew our action, which is found by its kind and, for a message, by its subject; keep the others.
+    actions = [*existing.actions]
+    if not isinstance(action, DoNothing):
+        identity = type(action), getattr(action, "subject", None)
+        own = next((kept for kept in actions if (type(kept), getattr(kept, "subject", None)) == identity), None)
+        actions = [action, *(kept for kept in actions if kept is not own and not isinstance(kept, DoNothing))]
+    kept_values = {"enabled": existing.enabled, "actions": [kept.model_dump(mode="json") for kept in actions]}
+    # Compare it with what the server has.
     updated = AutomationCore.model_validate(_values(wanted) | kept_values)
     before = AutomationCore.model_validate(_values(existing))
     if updated == before:
@@ -114,31 +132,6 @@ def _plan(client: SyncPrefectClient, name: str, description: str, action: Action
     return Change(f"~ automation {name}", lines, lambda client: client.update_automation(existing.id, updated))
 
 
-def _merge_actions(wanted: ActionTypes, existing: Sequence[Any]) -> list[Any]:
-    """Return the actions of an automation that exists: ours is renewed, and others are kept.
-
-    Ours is found by its kind and, for a message, by its subject.
-    """
-    if isinstance(wanted, DoNothing):
-        return [*existing]
-    identity = type(wanted), getattr(wanted, "subject", None)
-    own = next((action for action in existing if (type(action), getattr(action, "subject", None)) == identity), None)
-    return [wanted, *(action for action in existing if action is not own and not isinstance(action, DoNothing))]
-
-
 def _values(automation: Automation | AutomationCore) -> dict[str, Any]:
     """Return all values; the client's own dump leaves out defaults, such as the type of an action."""
     return automation.model_dump(mode="json", exclude={"id", "owner_resource"})
-
-
-def _notification(client: SyncPrefectClient, block: str, pool: str) -> ActionTypes:
-    kind, _, name = block.partition("/")
-    try:
-        document = client.read_block_document_by_name(name, kind)
-    except ObjectNotFound:
-        raise unknown_block(block) from None
-    return SendNotification(
-        block_document_id=document.id,
-        subject=f"gristmill: no worker for {pool}",
-        body=f"The work pool {pool} {_WITHOUT}, so its runs are late. Start one: prefect worker start --pool {pool}",
-    )

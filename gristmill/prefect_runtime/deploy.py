@@ -66,7 +66,10 @@ def plan(catalogue: Catalogue, pool: str | None = None) -> Plan:
     """
     pool = pool or catalogue.deploy.pool
     block = catalogue.notify.block if catalogue.notify else None
-    default_pull = _default_pull(catalogue)
+    # The pull steps that somebody has added to `prefect.yaml`, or the step that enters the project's folder.
+    added = read_prefect_yaml(catalogue.root).get("pull")
+    enter = {"prefect.deployments.steps.set_working_directory": {"directory": str(catalogue.root)}}
+    default_pull = [added] if isinstance(added, dict) and added else added or [enter]
     known: list[DeploymentResponse] = []
     unchanged, notes = 0, list[str]()
     with one_line_api_errors(), get_client(sync_client=True) as client:
@@ -77,7 +80,7 @@ def plan(catalogue: Catalogue, pool: str | None = None) -> Plan:
             flow: Flow[..., Any] = load_flow(entry["entrypoint"].rpartition(".")[2])
             name = f"{flow.name}/{entry['name']}"
             deployment = _read(client, name)
-            fields = _fields(entry, _schema(flow, catalogue, entry), default_pull)
+            fields = _fields(flow, catalogue, entry, default_pull)
             if deployment is None:
                 change: Change | None = _creation(flow, entry, fields)
             else:
@@ -98,13 +101,6 @@ def plan(catalogue: Catalogue, pool: str | None = None) -> Plan:
         unused = {deployment.work_pool_name for deployment in known if deployment.work_pool_name} - used
         changes += [plan_unused(client, name) for name in sorted(unused)]
     return Plan([change for change in changes if change], unchanged, notes)
-
-
-def _default_pull(catalogue: Catalogue) -> list[dict[str, Any]]:
-    """Return the pull steps that somebody has added to `prefect.yaml`, or the one that enters the project's folder."""
-    added = read_prefect_yaml(catalogue.root).get("pull")
-    enter = {"prefect.deployments.steps.set_working_directory": {"directory": str(catalogue.root)}}
-    return [added] if isinstance(added, dict) and added else added or [enter]
 
 
 def _plan_pool(client: SyncPrefectClient, catalogue: Catalogue, name: str) -> Change | None:
@@ -137,23 +133,20 @@ def _read(client: SyncPrefectClient, name: str) -> DeploymentResponse | None:
     return deployment
 
 
-def _schema(flow: Flow[..., Any], catalogue: Catalogue, entry: Entry) -> dict[str, Any]:
-    """Return the schema of a flow's parameters; pipelines and stages are choices in the form of a run.
-
-    A retraining is of its own pipeline only, because its deployment limits it to one at a time.
-    """
+def _fields(
+    flow: Flow[..., Any], catalogue: Catalogue, entry: Entry, default_pull: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """Return the fields of a deployment that come from the project, as the server names them."""
+    # In the form of a run, pipelines and stages are choices. A retraining is of its own pipeline only, because its
+    # deployment limits it to one at a time.
     schema: dict[str, Any] = flow.parameters.model_dump(mode="json", exclude_unset=True)
-    fields = schema["properties"]
+    parameters = schema["properties"]
     same_domain = [pipeline.name for pipeline in catalogue.pipelines.values() if pipeline.domain == flow.name]
-    fields["pipeline"]["enum"] = same_domain or [entry["parameters"]["pipeline"]]
-    for option in fields.get("refresh", {}).get("anyOf", []):
+    parameters["pipeline"]["enum"] = same_domain or [entry["parameters"]["pipeline"]]
+    for option in parameters.get("refresh", {}).get("anyOf", []):
         if option["type"] == "string":
             option["enum"] = list(dict.fromkeys(stage.name for stage in domain_of(flow.name).stages))
-    return schema
-
-
-def _fields(entry: Entry, schema: dict[str, Any], default_pull: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the fields of a deployment that come from the project, as the server names them."""
+    # The rest is as `prefect.yaml` has it.
     fields = {name: entry[name] for name in ("description", "tags", "entrypoint", "parameters")}
     fields["work_pool_name"] = entry["work_pool"]["name"]
     fields["job_variables"] = entry["work_pool"]["job_variables"]
@@ -162,15 +155,6 @@ def _fields(entry: Entry, schema: dict[str, Any], default_pull: list[dict[str, A
     if limit := entry.get("concurrency_limit"):
         fields["concurrency_limit"] = limit["limit"]
         fields["concurrency_options"] = {"collision_strategy": limit["collision_strategy"]}
-    return fields
-
-
-def _current_fields(deployment: DeploymentResponse) -> dict[str, Any]:
-    names = ("description", "tags", "entrypoint", "parameters", "work_pool_name", "job_variables", "pull_steps")
-    fields = {name: getattr(deployment, name) for name in (*names, "parameter_openapi_schema")}
-    limit, options = deployment.global_concurrency_limit, deployment.concurrency_options
-    fields["concurrency_limit"] = limit.limit if limit else None
-    fields["concurrency_options"] = {"collision_strategy": options.collision_strategy.value} if options else None
     return fields
 
 
@@ -191,7 +175,13 @@ def _update(
     client: SyncPrefectClient, name: str, deployment: DeploymentResponse, entry: Entry, wanted: dict[str, Any]
 ) -> Change | None:
     """Return the change of a deployment, if it differs; tags and parameters that somebody has added are kept."""
-    current = _current_fields(deployment)
+    # Read the same fields of the deployment as it is.
+    names = ("description", "tags", "entrypoint", "parameters", "work_pool_name", "job_variables", "pull_steps")
+    current = {name: getattr(deployment, name) for name in (*names, "parameter_openapi_schema")}
+    limit, options = deployment.global_concurrency_limit, deployment.concurrency_options
+    current["concurrency_limit"] = limit.limit if limit else None
+    current["concurrency_options"] = {"collision_strategy": options.collision_strategy.value} if options else None
+    # Compare them.
     wanted = wanted | {
         "tags": [*current["tags"], *(tag for tag in wanted["tags"] if tag not in current["tags"])],
         "parameters": current["parameters"] | wanted["parameters"],

@@ -119,22 +119,18 @@ def check_store_outlasts_run(catalogue: Catalogue) -> None:
             f"{store.root}: this store is in the container, and would be lost with it. Mount a folder there, or set "
             "[defaults] store to a URL such as s3://bucket/prefix."
         )
-    if step := _fetching_step():
+    # Look for a pull step that has fetched the project for this run.
+    own = _own_run()
+    if own is None or own.deployment_id is None:
+        return
+    with get_client(sync_client=True) as client:
+        steps = client.read_deployment(own.deployment_id).pull_steps or []
+    if step := next((name for step in steps for name in step if _FETCHING_STEPS.fullmatch(name)), None):
         raise WorkError(
             f"{store.root}: this store is in the copy of the project that the deployment's pull step {step} has made, "
             "and would be lost with it. Set GRISTMILL_STORE where the worker starts to the absolute path of a folder "
             "outside of the copy, or [defaults] store to a URL such as s3://bucket/prefix."
         )
-
-
-def _fetching_step() -> str | None:
-    """Return the pull step that has fetched the project for the current flow run, if there is one."""
-    own = _own_run()
-    if own is None or own.deployment_id is None:
-        return None
-    with get_client(sync_client=True) as client:
-        steps = client.read_deployment(own.deployment_id).pull_steps or []
-    return next((name for step in steps for name in step if _FETCHING_STEPS.fullmatch(name)), None)
 
 
 def _own_run() -> FlowRun | None:

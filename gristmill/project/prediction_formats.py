@@ -28,7 +28,12 @@ def encode(frame: "pd.DataFrame", form: Format) -> bytes:
     """
     match form:
         case Format.PARQUET:
-            return _as_parquet(frame)
+            import pyarrow as pa
+
+            try:
+                return frame.to_parquet(index=False)
+            except pa.ArrowException as error:  # a column of a JSON Lines file that holds text and numbers
+                raise RequestError(f"--format parquet: {error.args[0]}. Use csv, json or jsonl.") from None
         case Format.CSV:
             return frame.to_csv(index=False).encode()
         case Format.JSON | Format.JSONL:
@@ -36,15 +41,6 @@ def encode(frame: "pd.DataFrame", form: Format) -> bytes:
             return (
                 "\n".join(map(json.dumps, rows)) if form is Format.JSONL else json.dumps(rows, indent=2)
             ).encode() + b"\n"
-
-
-def _as_parquet(frame: "pd.DataFrame") -> bytes:
-    import pyarrow as pa
-
-    try:
-        return frame.to_parquet(index=False)
-    except pa.ArrowException as error:  # a column of a JSON Lines file that holds text and numbers
-        raise RequestError(f"--format parquet: {error.args[0]}. Use csv, json or jsonl.") from None
 
 
 def json_rows(frame: "pd.DataFrame") -> list[dict[str, Any]]:

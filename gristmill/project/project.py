@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from gristmill.retraining.reproduction import Reproduction
     from gristmill.sweeps.result import SweepResult
     from gristmill.sweeps.trials import Trial, TrialScores
-    from gristmill.workers.unit import Unit
+    from gristmill.workers.process import Unit
 
 logger = logging.getLogger(__name__)
 
@@ -303,7 +303,7 @@ class Project(Models):
 
     def _unit(self, flow: str, name: str, assignments: Iterable[str], **parameters: Any) -> "Unit":
         """Return the work of a flow on a pipeline, with assignments besides those of this project."""
-        from gristmill.workers.unit import Unit
+        from gristmill.workers.process import Unit
 
         overrides = [*self.catalogue.pipeline(name).overrides, *assignments]
         return Unit(flow, {"pipeline": name, "overrides": overrides, **parameters})

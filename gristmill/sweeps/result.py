@@ -181,8 +181,14 @@ class SweepResult:
         pictures = []
         if any(entry.values("validation") for entry in self.entries):
             pictures = [as_svg(self._picture(), f"{self._measure} of each point")]
-            if settings := self._varied_settings:
-                pictures.append(as_svg(self._setting_figure(settings), f"{self._measure} by setting"))
+            # Draw the settings for which scored points have several values.
+            tried: dict[str, set[str]] = {}
+            for entry in self.entries:
+                if entry.mean("validation") is not None:
+                    for key, value in _settings_of(entry).items():
+                        tried.setdefault(key, set()).add(str(value))
+            if varied := [key for key, values in tried.items() if len(values) > 1]:
+                pictures.append(as_svg(self._setting_figure(varied), f"{self._measure} by setting"))
         facts = {"sweep": f"{len(self.entries)} points", "seeds": f"{max(entry.seeds for entry in self.entries)}"}
         content = [Section("Leaderboard", self.summary, pictures, [self.table])]
         return render_page(
@@ -238,16 +244,6 @@ class SweepResult:
         axes.set_xlabel(self._measure)
         axes.set_ylim(-0.5, len(scored) - 0.4)
         return figure
-
-    @property
-    def _varied_settings(self) -> list[str]:
-        """The settings for which scored points have several values."""
-        values: dict[str, set[str]] = {}
-        for entry in self.entries:
-            if entry.mean("validation") is not None:
-                for key, value in _settings_of(entry).items():
-                    values.setdefault(key, set()).add(str(value))
-        return [key for key, different in values.items() if len(different) > 1]
 
     def _setting_figure(self, settings: list[str]) -> "Figure":
         """Return a panel for each setting: the score of each point by its value."""

@@ -12,7 +12,7 @@ from gristmill.training.keras_backend import LINEAR_ALGEBRA_VARIABLES, THREADS_V
 from gristmill.util import extras
 from gristmill.util.processes import TEMPORARY_API_VARIABLE
 from gristmill.util.urls import strip_credentials
-from gristmill.workers.unit import Unit, WorkerDied, WorkResult, fingerprint
+from gristmill.workers.process import Unit, WorkerDied, WorkResult, fingerprint
 
 CONNECT_TIMEOUT = 10  # seconds
 

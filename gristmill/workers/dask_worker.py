@@ -10,8 +10,7 @@ from typing import Any
 
 from distributed import Status, get_worker
 
-from gristmill.workers.process import Worker
-from gristmill.workers.unit import Unit, WorkerDied
+from gristmill.workers.process import Unit, Worker, WorkerDied
 
 _CLOSING = (Status.closing, Status.closed, Status.failed)  # a Dask worker then waits for its threads
 

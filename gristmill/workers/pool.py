@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 from gristmill.settings.file_tables import Runner
 from gristmill.training.deadline import check_deadlines, waiting
-from gristmill.workers.process import Processes
-from gristmill.workers.unit import Unit, WorkerDied, WorkResult
+from gristmill.workers.process import Processes, Unit, WorkerDied, WorkResult
 
 if TYPE_CHECKING:
     from gristmill.workers.dask_cluster import Cluster

@@ -20,7 +20,7 @@ from gristmill.prefect_runtime.set_up import set_up_prefect
 from gristmill.training.keras_backend import import_keras
 from gristmill.util.log_lines import PlainLogHandler
 from gristmill.util.processes import receive_requests
-from gristmill.workers.unit import WorkResult, fingerprint, mismatch
+from gristmill.workers.process import WorkResult, fingerprint, mismatch
 
 IDLE_TIMEOUT = 60.0  # seconds
 

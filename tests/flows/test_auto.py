@@ -30,7 +30,7 @@ from gristmill.training import saved_network
 from gristmill.training.deadline import Deadline
 from gristmill.util.table_io import read_document
 from gristmill.workers import pool
-from gristmill.workers.unit import Unit, WorkResult
+from gristmill.workers.process import Unit, WorkResult
 from gristmill.workers.worker_main import _run_flow
 from helpers.support import Command, assert_all_whole, edit, here, made, planned, published, records, write_project
 

@@ -11,7 +11,7 @@ from conftest import ONE_BASELINE
 from gristmill.flows.run_many import run_many
 from gristmill.project.project import Project
 from gristmill.workers import pool, worker_main
-from gristmill.workers.unit import Unit, WorkResult
+from gristmill.workers.process import Unit, WorkResult
 from helpers.support import made, published, records
 
 pytest_plugins = ["helpers.end_to_end"]

@@ -17,8 +17,7 @@ import uvicorn
 
 from conftest import ROOT
 from gristmill.model_server.application import ModelServer
-from gristmill.model_server.champions import Champions
-from gristmill.model_server.request_metrics import RequestMetrics
+from gristmill.model_server.champions import Champions, RequestMetrics
 from gristmill.model_server.responses import Limits
 from gristmill.model_server.server import listen
 from gristmill.project.project import Project

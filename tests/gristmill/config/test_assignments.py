@@ -1,6 +1,6 @@
 """Assignments of `--set`; the problems that they cause are tried with whole files in `test_config.py`."""
 
-from gristmill.config.assignments import override
+from gristmill.config.pipelines_file import override
 
 
 def test_nothing_is_set_in_the_table_that_was_given() -> None:

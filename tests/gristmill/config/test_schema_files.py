@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gristmill.config.catalogue import load, restore_settings
-from gristmill.config.schema_files import read_schema
+from gristmill.config.tables import read_schema
 from gristmill.domains.timeseries.settings import Schema
 from gristmill.domains.vision.settings import Schema as PhotoSchema
 from gristmill.errors import RequestError

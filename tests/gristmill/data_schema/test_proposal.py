@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import ROOT
-from gristmill.config.schema_files import read_schema
+from gristmill.config.tables import read_schema
 from gristmill.data_schema.checks import column_violations
 from gristmill.data_schema.proposal import SchemaRule, class_rules, name_rules, number_rules, size_rules
 from gristmill.data_schema.today import as_toml, propose

@@ -5,7 +5,7 @@ from threading import Event
 
 import numpy as np
 
-from gristmill.model_server.batching import MAX_ROWS, Batcher
+from gristmill.model_server.champions import MAX_BATCH_ROWS, Batcher
 from gristmill.training.named_arrays import Array
 
 
@@ -75,10 +75,10 @@ def test_an_error_concerns_only_the_call_that_has_it() -> None:
 def test_inputs_of_other_shapes_or_too_many_rows_are_not_merged() -> None:
     model = Model()
 
-    found = concurrent(model, Batcher(model), rows(1, 1), rows(2, 2), rows(2, 2, columns=4), rows(MAX_ROWS, 1))
+    found = concurrent(model, Batcher(model), rows(1, 1), rows(2, 2), rows(2, 2, columns=4), rows(MAX_BATCH_ROWS, 1))
 
-    assert [len(one["row"]) for one in found if isinstance(one, dict)] == [1, 2, 2, MAX_ROWS]
-    assert sorted(model.calls) == [1, 2, 2, MAX_ROWS]
+    assert [len(one["row"]) for one in found if isinstance(one, dict)] == [1, 2, 2, MAX_BATCH_ROWS]
+    assert sorted(model.calls) == [1, 2, 2, MAX_BATCH_ROWS]
 
 
 def test_outputs_that_are_not_rows_are_computed_for_each_call() -> None:

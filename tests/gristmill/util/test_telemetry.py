@@ -46,7 +46,7 @@ class Amplitude:
 
 UNIT = """
 from gristmill.workers.process import Processes
-from gristmill.workers.unit import Unit
+from gristmill.workers.process import Unit
 
 workers = Processes(1)
 done = workers.run(Unit("timeseries", {"pipeline": "small", "project": "."}))

@@ -10,7 +10,7 @@ from distributed import Status
 
 from gristmill.workers import dask_worker
 from gristmill.workers.dask_worker import run_unit
-from gristmill.workers.unit import Unit, WorkerDied, WorkResult
+from gristmill.workers.process import Unit, WorkerDied, WorkResult
 
 ADDRESS = "tcp://127.0.0.1:4321"
 CLIENT = {"gristmill": "1.0"}

@@ -22,8 +22,7 @@ from gristmill.training.keras_backend import LINEAR_ALGEBRA_VARIABLES
 from gristmill.util.processes import TEMPORARY_API_VARIABLE
 from gristmill.workers import dask_cluster, process, worker_main
 from gristmill.workers.pool import MAX_ATTEMPTS, Pool, concurrency
-from gristmill.workers.process import Worker
-from gristmill.workers.unit import Unit, WorkerDied, WorkResult, fingerprint, mismatch
+from gristmill.workers.process import Unit, Worker, WorkerDied, WorkResult, fingerprint, mismatch
 from helpers.support import wait_until
 
 ADDRESS = "tcp://127.0.0.1:8786"
