@@ -1,4 +1,4 @@
-"""Prefect tasks, one per stage: each looks up the store, calls the core on a cache miss, and returns a reference."""
+"""Prefect tasks, one per stage: look up the store, call the core on a cache miss."""
 
 from gristmill.util.telemetry import opt_out
 
