@@ -46,28 +46,26 @@ def serve_schedules(catalogue: Catalogue, pipelines: list[Pipeline], limit: int,
         end_silent_runs(client)
         runner = Runner(limit=limit, query_seconds=_SECONDS_BETWEEN_POLLS if own_api else None)
         for pipeline in pipelines:
-            added: Any = runner.add_deployment(_runner_deployment(retraining_deployment(pipeline)))
+            deployment = retraining_deployment(pipeline)
+            served = RunnerDeployment.from_entrypoint(
+                deployment["entrypoint"],
+                name=f"{deployment['name']}-here",  # not the name of the one for workers
+                schedules=new_schedules(deployment),
+                concurrency_limit=ConcurrencyLimitConfig.model_validate(deployment["concurrency_limit"]),
+                triggers=deployment["triggers"],
+                parameters=deployment["parameters"],
+                description=deployment["description"],
+                tags=deployment["tags"],
+                paused=False,  # serving pauses it when it ends
+            )
+            added: Any = runner.add_deployment(served)
+            # Start a retraining that was killed with the machine once more.
             if killed := _killed_retraining(runs.newest_first(pipeline.name)):
                 runs.update(killed.pipeline, killed.id, restarts=False)  # so that this is not done again
                 restart(client, added, {"pipeline": pipeline.name})
     names = [pipeline.name for pipeline in pipelines]
     with announce_schedule(catalogue.store, own_api, names) if own_api else nullcontext():
         asyncio.run(runner.start())
-
-
-def _runner_deployment(deployment: dict[str, Any]) -> RunnerDeployment:
-    """Return a deployment of `prefect.yaml` for this process, under another name than the one for workers."""
-    return RunnerDeployment.from_entrypoint(
-        deployment["entrypoint"],
-        name=f"{deployment['name']}-here",
-        schedules=new_schedules(deployment),
-        concurrency_limit=ConcurrencyLimitConfig.model_validate(deployment["concurrency_limit"]),
-        triggers=deployment["triggers"],
-        parameters=deployment["parameters"],
-        description=deployment["description"],
-        tags=deployment["tags"],
-        paused=False,  # serving pauses it when it ends
-    )
 
 
 def _killed_retraining(records: Iterable[Record]) -> Record | None:

@@ -40,17 +40,13 @@ def candidates_of(domain: str, tables: Mapping[str, Settings]) -> list[Candidate
     if not isinstance(model, Auto):
         return []
     # Those of the preset, without the values that the pipeline sets itself, which apply to all; then the user's own.
-    points: list[Point] = [
-        {
-            table: {
-                key: value
-                for key, value in values.items()
-                if table == "model" or key not in tables[table].model_fields_set
-            }
-            for table, values in point.items()
-        }
-        for point in preset(domain, model.preset, tables)
-    ]
+    points: list[Point] = []
+    for point in preset(domain, model.preset, tables):
+        kept: dict[str, Mapping[str, Any]] = {}
+        for table, values in point.items():
+            own = set() if table == "model" else tables[table].model_fields_set
+            kept[table] = {key: value for key, value in values.items() if key not in own}
+        points.append(kept)
     points += map(point_of, model.candidates)
     # All candidates must predict the same examples, and a small validation set is too little to compare them on. So if
     # there are few, each network is averaged over folds, unless `few_examples` is set.

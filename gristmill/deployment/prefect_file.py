@@ -95,7 +95,7 @@ def project_deployments(catalogue: Catalogue, pool: str | None = None) -> list[d
             variables: dict[str, Any] = {"image": catalogue.deploy.image} if catalogue.deploy.image else {}
             variables["env"] = RUN_ENVIRONMENT | NO_CLIENT_REPORTS
             for added in (catalogue.deploy.job_variables, pipeline.job_variables):
-                variables = _merged(variables, added)  # so are nested tables, such as `env`
+                variables = _merged(variables, added)  # nested tables, such as `env`, too
             deployment["work_pool"] = {"name": pool or catalogue.deploy.pool, "job_variables": variables}
         deployments += own
     return deployments

@@ -125,29 +125,26 @@ def updated(name: Name) -> None:
             "Set it to true and deploy again."
         )
     with progress_bar.working():
+        # Without a server in the settings, use that of the `gristmill schedule` that retrains the pipeline.
         if not named_api():
-            use_api(_api_of_schedule(catalogue, name))
+            running = find_running_schedule(catalogue.store)
+            if running is None:
+                raise RequestError(
+                    f"updated: no gristmill schedule uses the store {catalogue.store.root}, and PREFECT_API_URL is not "
+                    "set. Start gristmill schedule, or set PREFECT_API_URL to a server's address, such as "
+                    "http://127.0.0.1:4200/api."
+                )
+            if name not in running.pipelines:
+                raise RequestError(
+                    f"updated: the running gristmill schedule (process {running.pid}) retrains "
+                    f"{', '.join(running.pipelines)}, but not {name}. Restart it with {name} included."
+                )
+            use_api(running.api)
         ensure_named_api("updated")
     from gristmill.prefect_runtime.deployed_runs import emit_data_updated  # late: it loads Prefect
 
     emit_data_updated(name)
     typer.echo(f"{deployments.DATA_UPDATED_EVENT} emitted for {deployments.pipeline_resource(name)}")
-
-
-def _api_of_schedule(catalogue: Catalogue, name: str) -> str:
-    """Return the address of the temporary server of the `gristmill schedule` that retrains a pipeline."""
-    running = find_running_schedule(catalogue.store)
-    if running is None:
-        raise RequestError(
-            f"updated: no gristmill schedule uses the store {catalogue.store.root}, and PREFECT_API_URL is not set. "
-            "Start gristmill schedule, or set PREFECT_API_URL to a server's address, such as http://127.0.0.1:4200/api."
-        )
-    if name not in running.pipelines:
-        raise RequestError(
-            f"updated: the running gristmill schedule (process {running.pid}) retrains {', '.join(running.pipelines)}, "
-            f"but not {name}. Restart it with {name} included."
-        )
-    return running.api
 
 
 def _line(pipeline: Pipeline) -> str:
