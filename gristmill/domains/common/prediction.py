@@ -1,7 +1,7 @@
-"""Prediction with an exported model: what a domain is asked, and what it does."""
+"""Prediction with an exported model: what a domain is asked, by a command or a server, and what it does."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,9 @@ import pandas as pd
 from gristmill.export.loaded_bundle import LoadedBundle
 from gristmill.settings.base import Settings
 from gristmill.training.named_arrays import Array
+
+TABLES = ("text/csv", "application/x-ndjson")
+DATE, TEXT = "2026-01-31", "A text to classify."
 
 
 @dataclass(frozen=True)
@@ -58,3 +61,39 @@ class Prediction(ABC):
     ) -> pd.DataFrame | None:
         """Return the rows of a call of the SavedModel as `predict` would; None if they cannot be identified."""
         return None
+
+
+@dataclass(frozen=True)
+class Column:
+    """Column of a row to predict."""
+
+    name: str
+    type: str  # of JSON Schema
+    about: str
+    example: Any
+
+
+@dataclass(frozen=True)
+class Requests:
+    """Requests that a domain answers. Without columns, they are not made of rows."""
+
+    content_types: tuple[str, ...] = TABLES  # of bodies that are files
+    takes_json: bool = True
+    needs_body: bool = True
+
+    def columns(self, bundle: LoadedBundle, ingest: Any, id_column: str | None) -> Sequence[Column]:
+        """Return the columns of a row; `id_column` identifies rows, if there is one."""
+        return []
+
+    def example(self, columns: Sequence[Column]) -> Mapping[str, Any] | None:
+        """Return the body of an example as JSON; None if the example has none, or a file."""
+        return {"rows": [{column.name: column.example for column in columns}]} if columns else None
+
+    def text_column(self, ingest: Any) -> str | None:
+        """Return the column of a body that is one text; None if a body cannot be one."""
+        return None
+
+
+def identifier(name: str | None) -> list[Column]:
+    """Return the column that identifies rows, if there is one."""
+    return [Column(name, "string", "identifies the row, for its truth", "1")] if name else []

@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gristmill.domains.common.requests import Column, Requests
+from gristmill.domains.common.prediction import Column, Requests
 from gristmill.domains.generation.settings import PredictOptions
 from gristmill.domains.text.tokens import UNKNOWN
 from gristmill.errors import RequestError, short_repr

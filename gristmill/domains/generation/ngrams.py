@@ -22,7 +22,7 @@ import numpy.typing as npt
 from keras import ops
 
 from gristmill.domains.generation.dataset import TokenStream
-from gristmill.domains.generation.model_shape import Shape
+from gristmill.domains.generation.models import Shape
 from gristmill.training.deadline import check_deadlines
 from gristmill.training.lookup_tables import (
     AFTER_ALL_KEYS,

@@ -1,8 +1,9 @@
-"""Predict: the target of the rows of a file, by an exported bundle."""
+"""Predict: the target of the rows of a file, by an exported bundle; and what a server may be asked."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,20 +12,22 @@ import pandas as pd
 from gristmill.domains.common.classification.decision import Decision
 from gristmill.domains.common.classification.predictions import predicted_classes
 from gristmill.domains.common.permutation_importance import MAX_EXAMPLES
-from gristmill.domains.common.prediction import Prediction, PredictionRequest
+from gristmill.domains.common.prediction import DATE, TEXT, Column, Prediction, PredictionRequest, Requests, identifier
 from gristmill.domains.common.sampling import sample_positions
 from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.columns import read_columns
 from gristmill.domains.tabular.contributions import contributions, explanations, log_odds, typical_rows
 from gristmill.domains.tabular.dataset import Inputs, Values, raw_inputs
+from gristmill.export.kit import REQUEST
 from gristmill.export.loaded_bundle import LoadedBundle
 from gristmill.monitoring.prediction_columns import PREDICTED
 from gristmill.sources.rows import Rows
 from gristmill.training.named_arrays import Array
 from gristmill.util.cell_text import as_texts
-from gristmill.util.table_io import read_table
+from gristmill.util.table_io import read_document, read_table
 
 logger = logging.getLogger(__name__)
+_MAX_NAMES_LISTED = 8
 
 
 def predict(request: PredictionRequest) -> pd.DataFrame:
@@ -131,3 +134,31 @@ class TablePrediction(Prediction):
 
 
 PREDICTION = TablePrediction()
+
+
+class TableRequests(Requests):
+    """Rows with the columns that a model reads; examples come from a row of its test set."""
+
+    def columns(self, bundle: LoadedBundle, ingest: Any, id_column: str | None) -> Sequence[Column]:
+        # A test row's inputs, by name, from the bundle's sample request, if it has one.
+        request = read_document(bundle.path / REQUEST) if (bundle.path / REQUEST).exists() else {}
+        rows = request.get("instances", [])
+        sample = rows[0] if rows and isinstance(rows[0], dict) else {}
+        columns = identifier(id_column)
+        for role, tensor in bundle.signature["inputs"].items():
+            for at, name in enumerate(tensor["columns"]):
+                names = bundle.signature.get("names", {}).get(name, [])
+                listed = ", ".join(map(repr, names[:_MAX_NAMES_LISTED])) + ", …" * (len(names) > _MAX_NAMES_LISTED)
+                about = {
+                    "numbers": "number; null if missing",
+                    "categories": f"category: {listed}",
+                    "dates": "ISO date, with a time or without",
+                    "texts": "text",
+                }[role]
+                example = {"numbers": 1.0, "categories": names[0] if names else "", "dates": DATE, "texts": TEXT}[role]
+                kind = "number" if role == "numbers" else "string"
+                columns.append(Column(name, kind, about, sample[role][at] if role in sample else example))
+        return columns
+
+
+REQUESTS = TableRequests()

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gristmill.domains.common.requests import DATE, Column, Requests
+from gristmill.domains.common.prediction import DATE, Column, Requests
 from gristmill.export.loaded_bundle import LoadedBundle
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gristmill.domains.text import dataset, preprocess
-from gristmill.domains.text.model_shape import Shape
+from gristmill.domains.text.models import Shape
 from gristmill.domains.text.models.conv import Conv
 from gristmill.domains.text.models.embedding import Embedding
 from gristmill.domains.text.models.recurrent import Gru
