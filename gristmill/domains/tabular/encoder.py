@@ -213,7 +213,9 @@ def date_parts(cells: keras.KerasTensor, name: str) -> keras.KerasTensor:
     )
     tokens = split(cells)  # (batch, characters): below 2 for none and others, 2 to 11 for digits
     digits = ops.cast(ops.maximum(tokens - 2, 0), "float32")
-    read = {part: _number(digits, positions) for part, positions in _DIGITS.items()}
+    read = {}
+    for part, positions in _DIGITS.items():  # the number that the digits at its positions make
+        read[part] = sum(10.0 ** (len(positions) - 1 - at) * digits[:, place] for at, place in enumerate(positions))
     late = ops.cast(read["month"] < 2.5, "float32")  # January and February belong to the year before
     year, month = read["year"] - late, read["month"] - 3 + 12 * late
     leap_days = _whole(year, 4) - _whole(year, 100) + _whole(year, 400)
@@ -226,8 +228,3 @@ def date_parts(cells: keras.KerasTensor, name: str) -> keras.KerasTensor:
 def _whole(number: keras.KerasTensor, divisor: int) -> keras.KerasTensor:
     """Return the integer quotient of a whole number; the half keeps it from a rounding error of the division."""
     return ops.floor((number + 0.5) / divisor)
-
-
-def _number(digits: keras.KerasTensor, positions: tuple[int, ...]) -> keras.KerasTensor:
-    """Return the number that digits at some positions make, (batch,)."""
-    return sum(10.0 ** (len(positions) - 1 - at) * digits[:, position] for at, position in enumerate(positions))

@@ -60,7 +60,18 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
     train = table[parts == "train"]
     layout = fit_layout(train, summary, preprocess.scale)
     layout = replace(layout, ordered=preprocess.split == "last", group=preprocess.group)
-    _warn_of_copies(train, layout)
+    # 5. Warn of a column that holds the target: it will not be known when the model is used.
+    first = train.iloc[:_ROWS_COMPARED_FIRST]  # which tell nearly all columns apart in no time
+    for name in layout.columns:
+        is_copy = all(_agree(rows[name], rows[layout.target]) for rows in (first, train))
+        if is_copy and as_text(train[name]).replace("", None).nunique() > 1:
+            logger.warning(
+                "column %r equals the target %r in all training rows where it is not empty. Leave it out of ingest "
+                "unless it is known before the target",
+                name,
+                layout.target,
+            )
+    # 6. Write the rows, and count them.
     dataset.write(Prepared(table, parts.astype(str), layout, groups, names=names), out)
     counts = {f"{part}_rows": int((parts == part).sum()) for part in PARTS} | {"features": layout.features}
     counts |= {"columns_left_out": len(layout.left_out)} if layout.left_out else {}
@@ -180,20 +191,6 @@ def frequent_words(train: "pd.Series[str]") -> list[str]:
     layer = keras.layers.TextVectorization(max_tokens=max_words + 1, output_mode="multi_hot")
     layer.adapt(train.to_numpy(object))
     return [str(word) for word in layer.get_vocabulary()[1:]]
-
-
-def _warn_of_copies(train: pd.DataFrame, layout: Layout) -> None:
-    """Warn of a column that holds the target: it will not be known when the model is used."""
-    first = train.iloc[:_ROWS_COMPARED_FIRST]  # which tell nearly all columns apart in no time
-    for name in layout.columns:
-        is_copy = all(_agree(rows[name], rows[layout.target]) for rows in (first, train))
-        if is_copy and as_text(train[name]).replace("", None).nunique() > 1:
-            logger.warning(
-                "column %r equals the target %r in all training rows where it is not empty. Leave it out of ingest "
-                "unless it is known before the target",
-                name,
-                layout.target,
-            )
 
 
 def _agree(column: "pd.Series[Any]", target: "pd.Series[Any]") -> bool:

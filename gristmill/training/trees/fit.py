@@ -148,7 +148,15 @@ class _Process:
         """Fit the trees of each folder."""
         with self._lock:
             if self._running is None or self._running.poll() is not None:
-                self._running = self._start()
+                command, environment = module_command("gristmill.training.trees.process")
+                # Threads that wait actively for each other are ten times slower on a machine with other work.
+                environment |= {"OMP_WAIT_POLICY": "passive"}
+                # A pipe that nobody reads would stop the process when it is full.
+                self._errors = TemporaryFile("w+")  # noqa: SIM115 - open as long as the process
+                pipe = subprocess.PIPE
+                self._running = subprocess.Popen(
+                    command, env=environment, stdin=pipe, stdout=pipe, stderr=self._errors, text=True
+                )
             process, output = self._running, cast(IO[str], self._running.stdout)
             try:
                 with suppress(BrokenPipeError):  # the process has ended; its status is read below
@@ -174,15 +182,6 @@ class _Process:
                 if process.returncode == UNSUITABLE:
                     raise Unsuitable(f"LightGBM cannot fit trees to this data: {message}")
                 raise WorkError(f"the process that fits trees ended with status {process.returncode}: {message}")
-
-    def _start(self) -> "subprocess.Popen[str]":
-        line, environment = module_command("gristmill.training.trees.process")
-        # Threads that wait actively for each other are ten times slower on a machine with other work.
-        environment |= {"OMP_WAIT_POLICY": "passive"}
-        # A pipe that nobody reads would stop the process when it is full.
-        self._errors = TemporaryFile("w+")  # noqa: SIM115 - open as long as the process
-        pipe = subprocess.PIPE
-        return subprocess.Popen(line, env=environment, stdin=pipe, stdout=pipe, stderr=self._errors, text=True)
 
 
 _process = _Process()  # ends with this process, because its pipe is closed
