@@ -30,60 +30,75 @@ logger = logging.getLogger(__name__)
 _MAX_NAMES_LISTED = 8
 
 
-def predict(request: PredictionRequest) -> pd.DataFrame:
-    """Return the columns that the model reads, of all rows, and their prediction in the column `predicted`.
+class TablePrediction(Prediction):
+    """Numbers or classes of the rows of a table."""
 
-    Of classes, `probability`, `set` and `p_<class>` follow. Rows come from files, where the target is not read and may
-    be missing, or from an ingest artifact. The column that identifies a row comes first; an ingest artifact does not
-    have it. With `explain`, contributions relative to the training rows follow (`contributions.py`): to a number, or to
-    the log odds of the predicted class.
+    def predict(self, request: PredictionRequest) -> pd.DataFrame:
+        """Return the columns that the model reads, of all rows, and their prediction in the column `predicted`.
 
-    Models of gristmill 0.2.0 or earlier cannot read empty cells. If the run of such a model `recorded` missing = "drop"
-    in its table `ingest`, a row with an empty cell has no prediction (NaN), and the log says how many there are.
+        Of classes, `probability`, `set` and `p_<class>` follow. Rows come from files, where the target is not read and
+        may be missing, or from an ingest artifact. The column that identifies a row comes first; an ingest artifact
+        does not have it. With `explain`, contributions relative to the training rows follow (`contributions.py`): to a
+        number, or to the log odds of the predicted class.
 
-    Raises:
-        DataError: a file cannot be read, or a cell is empty and such a model did not record missing = "drop".
-    """
-    # 1. Read the rows.
-    bundle, ingested = request.bundle, request.ingested
-    columns = _columns_by_role(bundle)
-    inputs = [name for names in columns.values() for name in names]
-    identifiers = [request.id_column] if request.id_column and ingested is None else []
-    if ingested is None:
-        numbers = columns.get("numbers", [])
-        texts = [*(name for name in inputs if name not in numbers), *identifiers]
-        source_rows = request.source.read(request.paths, texts, numbers)
-    else:
-        source_rows = Rows(read_table(ingested / "table.parquet", inputs))
-    rows = replace(source_rows, frame=source_rows.frame[inputs])
-    table = read_columns(rows, request.ingest)
-    # 2. Predict them.
-    model, tensors = bundle.predictor(), raw_inputs(table, columns)
-    predicted = model(tensors)
-    if "classes" not in bundle.signature:  # 0.2.0 or earlier exported the model
-        predicted = np.where(_incomplete(rows, request.recorded.get("missing"))[:, None], np.nan, predicted)
-    shown = source_rows.frame[list(dict.fromkeys([*identifiers, *inputs]))].reset_index(drop=True)
-    for name in columns.get("categories", []):
-        shown[name] = as_texts(shown[name])
-    answer = _answer(bundle, shown, predicted)
-    if not request.options.explain:
-        return answer
+        Models of gristmill 0.2.0 or earlier cannot read empty cells. If the run of such a model `recorded` missing =
+        "drop" in its table `ingest`, a row with an empty cell has no prediction (NaN), and the log says how many there
+        are.
 
-    # 3. Explain the predictions, by training rows.
-    classes = bundle.signature.get("classes")
+        Raises:
+            DataError: a file cannot be read, or a cell is empty and such a model did not record missing = "drop".
+        """
+        # 1. Read the rows.
+        bundle, ingested = request.bundle, request.ingested
+        columns = _columns_by_role(bundle)
+        inputs = [name for names in columns.values() for name in names]
+        identifiers = [request.id_column] if request.id_column and ingested is None else []
+        if ingested is None:
+            numbers = columns.get("numbers", [])
+            texts = [*(name for name in inputs if name not in numbers), *identifiers]
+            source_rows = request.source.read(request.paths, texts, numbers)
+        else:
+            source_rows = Rows(read_table(ingested / "table.parquet", inputs))
+        rows = replace(source_rows, frame=source_rows.frame[inputs])
+        table = read_columns(rows, request.ingest)
+        # 2. Predict them.
+        model, tensors = bundle.predictor(), raw_inputs(table, columns)
+        predicted = model(tensors)
+        if "classes" not in bundle.signature:  # 0.2.0 or earlier exported the model
+            predicted = np.where(_incomplete(rows, request.recorded.get("missing"))[:, None], np.nan, predicted)
+        shown = source_rows.frame[list(dict.fromkeys([*identifiers, *inputs]))].reset_index(drop=True)
+        for name in columns.get("categories", []):
+            shown[name] = as_texts(shown[name])
+        answer = _answer(bundle, shown, predicted)
+        if not request.options.explain:
+            return answer
 
-    def outputs(inputs: Inputs) -> Values:
-        values = model(inputs).astype(np.float64)
-        return log_odds(values) if classes else values
+        # 3. Explain the predictions, by training rows.
+        classes = bundle.signature.get("classes")
 
-    trained = dataset.read(request.trained_on())
-    learned = trained.at("train")
-    sample = trained.table.iloc[learned[sample_positions(len(learned), MAX_EXAMPLES)]]
-    typical = typical_rows(outputs, raw_inputs(sample, columns))
-    chosen = answer[PREDICTED].map(classes.index).to_numpy() if classes else np.zeros(len(answer), np.int64)
-    explained = explanations(table[inputs], *contributions(outputs, tensors, typical), chosen)
-    explained.loc[answer[PREDICTED].isna()] = None
-    return pd.concat([answer, explained], axis=1)
+        def outputs(inputs: Inputs) -> Values:
+            values = model(inputs).astype(np.float64)
+            return log_odds(values) if classes else values
+
+        trained = dataset.read(request.trained_on())
+        learned = trained.at("train")
+        sample = trained.table.iloc[learned[sample_positions(len(learned), MAX_EXAMPLES)]]
+        typical = typical_rows(outputs, raw_inputs(sample, columns))
+        chosen = answer[PREDICTED].map(classes.index).to_numpy() if classes else np.zeros(len(answer), np.int64)
+        explained = explanations(table[inputs], *contributions(outputs, tensors, typical), chosen)
+        explained.loc[answer[PREDICTED].isna()] = None
+        return pd.concat([answer, explained], axis=1)
+
+    def rows_of_tensors(
+        self, bundle: LoadedBundle, inputs: Mapping[str, Array], outputs: Mapping[str, Array]
+    ) -> pd.DataFrame:
+        columns = _columns_by_role(bundle).items()
+        shown = pd.DataFrame({name: inputs[role][:, at] for role, names in columns for at, name in enumerate(names)})
+        is_classifier = bool(bundle.signature.get("classes"))
+        return _answer(bundle, shown, outputs["probabilities"] if is_classifier else next(iter(outputs.values())))
+
+
+PREDICTION = TablePrediction()
 
 
 def _columns_by_role(bundle: LoadedBundle) -> dict[str, list[str]]:
@@ -116,24 +131,6 @@ def _answer(bundle: LoadedBundle, shown: pd.DataFrame, predicted: Array) -> pd.D
         return shown.assign(**{PREDICTED: predicted[:, 0]})
     examples = {str(name): shown[name].tolist() for name in shown}
     return predicted_classes(examples, predicted.astype(np.float64), classes, Decision.read(bundle.path))
-
-
-class TablePrediction(Prediction):
-    """Numbers or classes of the rows of a table."""
-
-    def predict(self, request: PredictionRequest) -> pd.DataFrame:
-        return predict(request)
-
-    def rows_of_tensors(
-        self, bundle: LoadedBundle, inputs: Mapping[str, Array], outputs: Mapping[str, Array]
-    ) -> pd.DataFrame:
-        columns = _columns_by_role(bundle).items()
-        shown = pd.DataFrame({name: inputs[role][:, at] for role, names in columns for at, name in enumerate(names)})
-        is_classifier = bool(bundle.signature.get("classes"))
-        return _answer(bundle, shown, outputs["probabilities"] if is_classifier else next(iter(outputs.values())))
-
-
-PREDICTION = TablePrediction()
 
 
 class TableRequests(Requests):

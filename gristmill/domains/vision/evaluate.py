@@ -40,8 +40,6 @@ _THUMBNAIL_SIDE = 96  # pixels
 _MAX_LOSSLESS_SIDE = 48  # pixels of a thumbnail that is a PNG; larger ones are JPEGs
 IMAGES_MAPPED = 3  # images of different classes whose feature maps are shown
 
-_ADVICE = "check that nothing in the photos gives the class away, such as a stamp or the background"
-
 
 def evaluate(
     *,
@@ -80,7 +78,8 @@ def evaluate(
     def show(rows: pd.DataFrame) -> pd.DataFrame:
         return rows.assign(picture=thumbnails(data, rows))
 
-    presentation = Presentation(learner.noun, evaluate.slices, show, _ADVICE)
+    advice = "check that nothing in the photos gives the class away, such as a stamp or the background"
+    presentation = Presentation(learner.noun, evaluate.slices, show, advice)
     counts = write_scores(data, by_model, evaluate, presentation, train=train, candidates=others, out=out)
 
     # 3. Write the layers of the network, and feature maps of an image of each of the first classes.
