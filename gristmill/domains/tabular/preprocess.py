@@ -92,8 +92,17 @@ def fit_layout(train: pd.DataFrame, summary: dict[str, Any], scale: str) -> Layo
             raise DataError(
                 f"column {same.pop()!r} is named like a part of the date {date!r}. Rename one in source.prepare."
             )
-    if not classes:
-        check_target(train[target])
+    values = train[target]
+    if not classes and values.min() == values.max():
+        raise DataError(
+            f"all {len(values)} values of the target {target!r} in the training set are "
+            f"{format_number(values.iloc[0], 6)}: there is nothing to learn. Check the target column."
+        )
+    if not classes and (reason := why_unresolved(values.to_numpy())):
+        raise DataError(
+            f"the target {target!r} {reason}. Subtract a constant from it in source.prepare, or set another "
+            "ingest.target."
+        )
     # 2. Leave out columns from which nothing can be learned.
     roles = {role: summary[role] for role in ("numbers", "categories", "dates", "texts")}
     left_out = {name: why for role, names in roles.items() for name in names if (why := why_useless(train[name], role))}
@@ -123,20 +132,6 @@ def fit_layout(train: pd.DataFrame, summary: dict[str, Any], scale: str) -> Layo
 def measured(rows: pd.DataFrame, numbers: list[str], dates: list[str]) -> pd.DataFrame:
     """Return numbers, and the parts of dates, as float64 columns."""
     return pd.concat([rows[numbers], *(date_numbers(rows[name]) for name in dates)], axis=1)
-
-
-def check_target(values: "pd.Series[float]") -> None:
-    """Raise a `DataError` for a target that is constant, or that varies less than float32 can resolve."""
-    if values.min() == values.max():
-        raise DataError(
-            f"all {len(values)} values of the target {values.name!r} in the training set are "
-            f"{format_number(values.iloc[0], 6)}: there is nothing to learn. Check the target column."
-        )
-    if reason := why_unresolved(values.to_numpy()):
-        raise DataError(
-            f"the target {values.name!r} {reason}. Subtract a constant from it in source.prepare, or set another "
-            "ingest.target."
-        )
 
 
 def why_useless(cells: "pd.Series[Any]", role: str) -> str:
