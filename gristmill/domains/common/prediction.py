@@ -4,13 +4,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from gristmill.export.loaded_bundle import LoadedBundle
 from gristmill.settings.base import Settings
 from gristmill.training.named_arrays import Array
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TABLES = ("text/csv", "application/x-ndjson")
 DATE, TEXT = "2026-01-31", "A text to classify."
@@ -45,7 +46,7 @@ class Prediction(ABC):
     reads_plain_texts = False  # whether one text can be predicted: a file, or an argument
 
     @abstractmethod
-    def predict(self, request: PredictionRequest) -> pd.DataFrame:
+    def predict(self, request: PredictionRequest) -> "pd.DataFrame":
         """Return a row for each example."""
 
     def read_source(self, source: Any, ingest: Settings, paths: tuple[Path, ...], export: Path, out: Path) -> bool:
@@ -58,7 +59,7 @@ class Prediction(ABC):
 
     def rows_of_tensors(
         self, bundle: LoadedBundle, inputs: Mapping[str, Array], outputs: Mapping[str, Array]
-    ) -> pd.DataFrame | None:
+    ) -> "pd.DataFrame | None":
         """Return the rows of a call of the SavedModel as `predict` would; None if they cannot be identified."""
         return None
 
