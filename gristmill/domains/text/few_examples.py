@@ -7,11 +7,11 @@ from gristmill.domains.text import tokenizer as tokenizers
 from gristmill.util.table_io import read_table, write_table
 
 
-def cut(folders: Folders, out: Folders, most: int | None = None) -> None:
-    """Write `most` training texts of all classes; if None, as few different ones as a network can memorise."""
+def cut(folders: Folders, out: Folders, limit: int | None = None) -> None:
+    """Write `limit` training texts of all classes; if None, as few different ones as a network can memorise."""
     data, folder = dataset.read(folders["preprocess"]), out["preprocess"]
     sequences = data.sequences("train")
-    chosen = choose_examples(data, most, lambda positions: [sequences[at].tobytes() for at in positions])
+    chosen = choose_examples(data, limit, lambda positions: [sequences[at].tobytes() for at in positions])
     few = data.with_split(Split(chosen, chosen[:0]))
     write_table(folder / "index.parquet", few.index)
     dataset.write_tokens(few.sequences("train"), folder)

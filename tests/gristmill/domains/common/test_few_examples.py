@@ -190,7 +190,7 @@ def test_windows_of_tokens_are_the_first(tmp_path: Path, out: Folders, most: int
 def test_lines_are_as_many_as_have_the_prefixes(tmp_path: Path, out: Folders) -> None:
     write_stream(tmp_path / "tokens", "prefixes", {"train": (10, 80), "validation": (80, 90), "test": (90, 100)})
 
-    few_examples.cut({"preprocess": tmp_path / "tokens"}, out, most=12)
+    few_examples.cut({"preprocess": tmp_path / "tokens"}, out, limit=12)
 
     few = dataset.read(out["preprocess"])
     assert [line.tolist() for line in few.lines("train")] == [[*range(6 * line, 6 * line + 6)] for line in (10, 11, 12)]
