@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gristmill.cli.commands import models as commands
+from gristmill.cli.commands import predict as commands
 from gristmill.config import catalogue
 from gristmill.config.domains import DOMAINS, domain_of
 from gristmill.domains.common.prediction import Prediction, Requests
