@@ -1,5 +1,6 @@
 """Boosted trees for tables: features in the graph, the number of rounds by held-out rows, and the network."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -26,7 +27,7 @@ from gristmill.domains.tabular.preprocess import measured
 from gristmill.domains.tabular.target_scale import TargetScale, possible_scales
 from gristmill.training.lookup_tables import frozen_table
 from gristmill.training.saved_network import as_tensors, predict_once
-from gristmill.training.trees.fit import Features, TreeFit, TreeSettings, average_trees, fit_trees
+from gristmill.training.trees.fit import Features, TreeFit, Trees, TreeSettings, average_trees, fit_trees
 from gristmill.training.trees.network import tree_network
 
 _OBJECTIVES: dict[str, Any] = {"huber": "huber", "mae": "l1", "mse": "l2"}
@@ -115,20 +116,25 @@ def choose(data: Prepared, settings: TreeOptions) -> dict[str, Any]:
         ]
         fitted = fit_trees(fits)
         by_choice = [fitted[begin : begin + len(folds)] for begin in range(0, len(fitted), len(folds))]
-        # 3. Compare the choices by the mean errors of the rows left out, with the weights of the rows.
+        # 3. Compare the choices by the errors of the rows left out.
         if len(choices) > 1:
-            means, weights = [], data.weights_at(np.concatenate(folds))
-            for (goal, _), of_choice in zip(choices, by_choice, strict=True):
-                errors = [
-                    goal.errors(trees.predict(features[left_out]), data.truth[left_out])
-                    for trees, left_out, features in zip(of_choice, folds, inputs, strict=True)
-                ]
-                means.append(np.average(np.concatenate(errors), weights=weights))
-            best = int(np.argmin(means))
+            pairs = zip(choices, by_choice, strict=True)
+            best = int(np.argmin([_mean_error(data, goal, trees, folds, inputs) for (goal, _), trees in pairs]))
         rounds = rounds or max(1, round(float(np.mean([trees.rounds[0] for trees in by_choice[best]]))))
     goal, chosen = choices[best]
     logarithm = goal.scale.logarithm if goal.scale else False
     return {"rounds": rounds, "logarithm": logarithm, "out_of_fold": chosen.out_of_fold}
+
+
+def _mean_error(
+    data: Prepared, goal: _Goal, fitted: Sequence[Trees], folds: Sequence[Positions], inputs: Sequence[Features]
+) -> float:
+    """Return the mean error of the trees of each fold on the rows of it, with the weights of the rows."""
+    errors = [
+        goal.errors(trees.predict(features[rows]), data.truth[rows])
+        for trees, rows, features in zip(fitted, folds, inputs, strict=True)
+    ]
+    return float(np.average(np.concatenate(errors), weights=data.weights_at(np.concatenate(folds))))
 
 
 def boosted_trees(data: Prepared, settings: TreeOptions, rounds: int) -> keras.Model:
