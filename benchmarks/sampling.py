@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 from measuring import arguments, in_turn, table, tell
 
-from gristmill.domains.generation.model_shape import Shape
+from gristmill.domains.generation.models import Shape
 from gristmill.domains.generation.models.recurrent import Gru
 from gristmill.domains.generation.serving import write
 from gristmill.domains.text import tokenizer as tokenizers

@@ -7,7 +7,7 @@ from importlib import metadata
 from shlex import quote
 from typing import Any
 
-from gristmill.domains.common.requests import Column
+from gristmill.domains.common.prediction import Column
 from gristmill.model_server.answers import options_of
 from gristmill.model_server.champions import ServedModel
 from gristmill.reports.page import render_template

@@ -21,8 +21,7 @@ if TYPE_CHECKING:  # of packages above this one: types only
     import pandas as pd
 
     from gristmill.data_schema.proposal import SchemaProposal
-    from gristmill.domains.common.prediction import Prediction
-    from gristmill.domains.common.requests import Requests
+    from gristmill.domains.common.prediction import Prediction, Requests
     from gristmill.export.loaded_bundle import LoadedBundle
     from gristmill.monitoring.live_rows import LiveRows
     from gristmill.reports.sections import Section

@@ -248,7 +248,16 @@ class _CheckpointCallback(keras.callbacks.Callback):
         history = self.history
         history.epochs.append({name: measured[name] for name in CURVES if name in measured} | {"rate": self.rate})
         history.stopped = self.goal.reached(loss, measured.get("accuracy"))
-        self._update_best()
+        # Keep the weights of the first epoch with the lowest validation loss; without patience, those of the last.
+        if self.patience is None:
+            history.best_epoch = self.done
+        elif (losses := history.curve("val_loss"))[-1] < min(losses[:-1], default=math.inf):
+            history.best_epoch, history.waited = self.done, 0
+            self.best = _arrays(self.network.variables, "best")
+        else:
+            history.waited += 1
+            history.stopped |= history.waited >= self.patience
+        # Write a checkpoint now and then, and after the last epoch.
         self.network.stop_training = history.stopped
         if self.finished or time.monotonic() - self.saved >= MIN_SECONDS_BETWEEN_CHECKPOINTS:
             weights = _arrays(self.network.variables, "network")
@@ -264,18 +273,6 @@ class _CheckpointCallback(keras.callbacks.Callback):
         _assign(self.network.optimizer.variables, arrays, "optimizer")
         self.best = {name: array for name, array in arrays.items() if name.startswith("best/")}
         logger.info("resuming after epoch %d of %d", self.done, self.epochs)
-
-    def _update_best(self) -> None:
-        """Keep the weights of the first epoch with the lowest validation loss; without patience, those of the last."""
-        history = self.history
-        if self.patience is None:
-            history.best_epoch = self.done
-        elif (losses := history.curve("val_loss"))[-1] < min(losses[:-1], default=math.inf):
-            history.best_epoch, history.waited = self.done, 0
-            self.best = _arrays(self.network.variables, "best")
-        else:
-            history.waited += 1
-            history.stopped |= history.waited >= self.patience
 
 
 def _arrays(variables: list[keras.Variable], group: str) -> checkpoint.Arrays:

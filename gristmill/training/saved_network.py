@@ -69,7 +69,13 @@ def predict_in_batches(network: keras.Model, inputs: Any) -> npt.NDArray[np.floa
     """
     tensors = keras.tree.map_structure(tf.convert_to_tensor, inputs)
     shape = keras.tree.map_structure(lambda tensor: tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype), tensors)
-    predict = _predict_function(network).get_concrete_function(shape)
+    # `tf.function` compiles the network once for each shape of a row. `Model.predict_on_batch` compiles for the number
+    # of rows of its first batch, and then rounds otherwise than for another number: the same rows would get other
+    # predictions, depending on what was predicted before.
+    if network not in _FUNCTIONS:
+        weak: Callable[[], Any] = ref(network)  # the dictionary would keep a network that its value holds
+        _FUNCTIONS[network] = tf.function(lambda tensors: weak()(tensors, training=False))
+    predict = _FUNCTIONS[network].get_concrete_function(shape)
     rows = len(keras.tree.flatten(tensors)[0])
     batches = (slice(begin, begin + BATCH_ROWS) for begin in range(0, rows, BATCH_ROWS))
     return np.concatenate([predict(keras.tree.map_structure(itemgetter(batch), tensors)) for batch in batches])
@@ -84,18 +90,6 @@ def predict_once(network: keras.Model, inputs: Any) -> npt.NDArray[np.float32]:
     if len(keras.tree.flatten(tensors)[0]) > _MAX_UNCOMPILED_ROWS:
         return predict_in_batches(network, tensors)
     return np.asarray(network(tensors, training=False))
-
-
-def _predict_function(network: keras.Model) -> Any:
-    """Return the function of a network that `tf.function` compiles once for each shape of a row.
-
-    `Model.predict_on_batch` compiles for the number of rows of its first batch, and then rounds otherwise than for
-    another number: the same rows would get other predictions, depending on what was predicted before.
-    """
-    if network not in _FUNCTIONS:
-        weak: Callable[[], Any] = ref(network)  # the dictionary would keep a network that its value holds
-        _FUNCTIONS[network] = tf.function(lambda tensors: weak()(tensors, training=False))
-    return _FUNCTIONS[network]
 
 
 def microseconds_per_row(network: keras.Model, inputs: Any) -> float:

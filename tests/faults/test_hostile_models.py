@@ -23,7 +23,7 @@ import tensorflow as tf
 
 from gristmill import keys
 from gristmill.domains.vision import pretrained
-from gristmill.domains.vision.model_shape import Shape
+from gristmill.domains.vision.models import Shape
 from gristmill.errors import CorruptArtifact, RequestError
 from gristmill.export import bundle
 from gristmill.store.artifact import MANIFEST

@@ -13,7 +13,7 @@ import pytest
 
 from gristmill.domains.common.classification.labelled import PARTS
 from gristmill.domains.text.dataset import Layout, Prepared, read, write_layout, write_tokens
-from gristmill.domains.text.model_shape import Shape
+from gristmill.domains.text.models import Shape
 from gristmill.domains.text.models.conv import Conv
 from gristmill.domains.text.settings import Export, Preprocess, TokenSettings
 from gristmill.export import bundle

@@ -96,7 +96,7 @@ def embedding(data: Prepared) -> "keras.Model":
     """Return an embedding network of random weights, as train publishes it: it takes texts of any length."""
     import keras
 
-    from gristmill.domains.text.model_shape import Shape
+    from gristmill.domains.text.models import Shape
     from gristmill.domains.text.models.embedding import Embedding
     from gristmill.domains.text.train import with_probabilities
 

@@ -59,7 +59,7 @@ def convolution(layout: Layout) -> "keras.Model":
 
 def recurrent(layout: Layout) -> "keras.Model":
     """Return a network that is served one token at a time."""
-    from gristmill.domains.generation.model_shape import Shape
+    from gristmill.domains.generation.models import Shape
     from gristmill.domains.generation.models.recurrent import Gru
 
     shape = Shape(layout.vocabulary, layout.length, layout.after_each)

@@ -129,7 +129,13 @@ def choose(
             unusable[name] = reason
     sound = [name for name in means if name not in unusable]
     if not sound:
-        raise WorkError(f"no candidate is left to select. {_by_reason(unusable)}")
+        named: dict[str, list[str]] = {}  # the candidates by reason
+        for name, reason in unusable.items():
+            named.setdefault(reason, []).append(name)
+        reasons = "; ".join(f"{', '.join(own)}: {reason}" for reason, own in named.items())
+        if len(named) == 1 < len(unusable):
+            reasons = f"All of them: {next(iter(named))}"
+        raise WorkError(f"no candidate is left to select. {reasons}")
 
     # 2. Choose the weights, unless the table `select` has them.
     few_predictions = None
@@ -165,16 +171,6 @@ def choose(
     best_first = table.loc[order].reset_index(drop=True)
     mean = float(loss(weighted_average(predictions, weights)).mean())
     return Selection(weights, metric, on, mean, best_first, few_predictions)
-
-
-def _by_reason(unusable: Mapping[str, str]) -> str:
-    """Return each reason once, after the names of its candidates; without names if all have the same reason."""
-    names: dict[str, list[str]] = {}
-    for name, reason in unusable.items():
-        names.setdefault(reason, []).append(name)
-    if len(names) == 1 < len(unusable):
-        return f"All of them: {next(iter(names))}"
-    return "; ".join(f"{', '.join(own)}: {reason}" for reason, own in names.items())
 
 
 def _fixed_weights(

@@ -36,7 +36,6 @@ T = TypeVar("T")
 
 ByPart = dict[str, Predictions]  # predictions of the examples of each part to score, and `HELD_OUT`
 Trained = tuple[keras.Model, TrainingHistory, Predictions]  # with predictions of the validation set
-TrainNetwork = Callable[[Split | None, FitArguments], Trained]
 """Function that trains a network on a split of the examples, or on training and validation set as they are."""
 
 
@@ -196,7 +195,11 @@ def fit_closed_form(
 
 
 def train_networks(
-    examples: LearningSet, noun: str, few_examples: str, arguments: FitArguments, train: TrainNetwork
+    examples: LearningSet,
+    noun: str,
+    few_examples: str,
+    arguments: FitArguments,
+    train: Callable[[Split | None, FitArguments], Trained],
 ) -> tuple[keras.Model, TrainingHistory, HeldOutPredictions]:
     """Return the network trained on the training set, its history, and predictions of the validation set.
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.domains.generation.model_shape import Shape
+from gristmill.domains.generation.models import Shape
 from gristmill.domains.text.dataset import TokenFolder
 from gristmill.domains.text.tokens import Sequences, TokenIds
 from gristmill.util.table_io import read_document, read_table, write_document, write_table

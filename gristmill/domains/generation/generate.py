@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gristmill.domains.common.requests import Column, Requests
+from gristmill.domains.common.prediction import Column, Requests
 from gristmill.domains.generation.settings import PredictOptions
 from gristmill.domains.text.tokens import UNKNOWN
 from gristmill.errors import RequestError, short_repr
@@ -26,16 +26,23 @@ def generate(bundle: LoadedBundle, options: PredictOptions) -> Iterator[str]:
     """
     check_options(options)
     prompt = options.prompt
-    signature, model = bundle.signature, bundle.saved_model
+    level, model = bundle.signature["level"], bundle.saved_model
     import tensorflow as tf  # late: an option that is out of range is reported before
 
     encoded = model.signatures["encode"](prompt=tf.constant(prompt))
-    if signature["needs_prompt"] and not len(encoded["tokens"]):
+    tokens = encoded["tokens"].numpy().tolist()
+    if bundle.signature["needs_prompt"] and not tokens:
         raise RequestError(
-            f"--prompt {short_repr(prompt)} contains no {signature['level']}, and this model needs at least one. "
+            f"--prompt {short_repr(prompt)} contains no {level}, and this model needs at least one. "
             "Give it the beginning of a text."
         )
-    warn_unknown_tokens(prompt, encoded["tokens"].numpy().tolist(), signature["level"])
+    if unknown := tokens.count(UNKNOWN):
+        what = f"{unknown} of its {len(tokens)} {level}s"
+        if level == "character" and len(tokens) == len(prompt):
+            letters = sorted({letter for letter, token in zip(prompt, tokens, strict=True) if token == UNKNOWN})
+            listed = ", ".join(map(repr, letters[:_MAX_CHARACTERS_LISTED]))
+            what = f"the characters {listed}{', …' if len(letters) > _MAX_CHARACTERS_LISTED else ''}"
+        logger.warning("--prompt: the model does not know %s and reads them as unknown tokens", what)
     return _stream(model.signatures["next"], model.signatures["decode"], encoded, options)
 
 
@@ -55,9 +62,8 @@ def _stream(step: Any, decode: Any, encoded: "dict[str, tf.Tensor]", options: Pr
     position = 0
     while position < options.length:
         (generated,) = step(tokens=context, position=tf.constant(position), **sampling).values()
-        new = tf.reshape(generated, [-1])[
-            : options.length - position
-        ]  # bundles of 0.2.0 and earlier give one token, a scalar
+        # Bundles of 0.2.0 and earlier give one token, a scalar.
+        new = tf.reshape(generated, [-1])[: options.length - position]
         tokens = tf.concat([tokens, new], axis=0)
         context = tf.concat([context, new], axis=0)
         text = decode(tokens=tokens)["text"].numpy().decode()  # of all tokens: marks and subwords change neighbours
@@ -79,20 +85,6 @@ def check_options(options: PredictOptions) -> None:
         raise RequestError(f"--top-p {options.top_p:g}: expected a probability above 0, 1 for all tokens.")
     if not -(2**63) <= options.seed < 2**63:
         raise RequestError(f"--seed {options.seed}: expected a 64-bit integer.")
-
-
-def warn_unknown_tokens(prompt: str, tokens: list[int], level: str) -> None:
-    """Warn about characters or tokens of the prompt that are not in the vocabulary."""
-    unknown = tokens.count(UNKNOWN)
-    if not unknown:
-        return
-    if level == "character" and len(tokens) == len(prompt):
-        letters = sorted({letter for letter, token in zip(prompt, tokens, strict=True) if token == UNKNOWN})
-        listed = ", ".join(map(repr, letters[:_MAX_CHARACTERS_LISTED]))
-        what = f"the characters {listed}{', …' if len(letters) > _MAX_CHARACTERS_LISTED else ''}"
-    else:
-        what = f"{unknown} of its {len(tokens)} {level}s"
-    logger.warning("--prompt: the model does not know %s and reads them as unknown tokens", what)
 
 
 class PromptRequests(Requests):

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from keras import ops
 
 from gristmill.domains.generation.dataset import TokenStream
-from gristmill.domains.generation.model_shape import Shape
+from gristmill.domains.generation.models import Shape
 from gristmill.training.deadline import check_deadlines
 from gristmill.training.lookup_tables import (
     AFTER_ALL_KEYS,
@@ -98,13 +98,7 @@ def _smooth(grams: _Counted, shorter: _Counted, longer: _Counted | None, vocabul
         counts = np.bincount(longer.shorter, minlength=len(counts)) + grams.first_in_line
     contexts = grams.keys // vocabulary
     totals = np.bincount(contexts, weights=counts, minlength=len(shorter.keys))
-    reduced = np.minimum(discount * _discounts(counts), counts)
-    weights = np.bincount(contexts, weights=reduced, minlength=len(totals)) / np.maximum(totals, 1)
-    return Grams(grams.keys, (counts - reduced) / totals[contexts], np.where(totals > 0, weights, 1.0))
-
-
-def _discounts(counts: Values) -> Values:
-    """Return the discount of each count, estimated from the number of n-grams that have counts 1, 2, 3 and 4."""
+    # Estimate the discount of each count from the number of n-grams that have counts 1, 2, 3 and 4.
     seen: Any = np.bincount(np.minimum(counts, 5).astype(np.int64), minlength=6)[1:5]
     by_count = np.zeros(3)
     if seen.all():
@@ -112,7 +106,11 @@ def _discounts(counts: Values) -> Values:
         by_count = np.arange(1, 4) - np.arange(2, 5) * share * seen[1:] / seen[:3]
     if not (by_count > 0).all():
         by_count = np.array(_USUAL_DISCOUNTS)
-    return np.asarray(by_count[np.minimum(counts, 3).astype(np.int64) - 1])
+    discounts = by_count[np.minimum(counts, 3).astype(np.int64) - 1]
+    # Take it from the counts; what it takes is the weight of the shorter context.
+    reduced = np.minimum(discount * discounts, counts)
+    weights = np.bincount(contexts, weights=reduced, minlength=len(totals)) / np.maximum(totals, 1)
+    return Grams(grams.keys, (counts - reduced) / totals[contexts], np.where(totals > 0, weights, 1.0))
 
 
 def ngram_network(orders: list[Grams], shape: Shape) -> keras.Model:

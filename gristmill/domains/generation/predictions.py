@@ -5,7 +5,7 @@ the second half are used. The windows of a part's first tokens begin in the part
 except the first of a line is predicted from the beginning of the line.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -29,7 +29,15 @@ def score_tokens(network: keras.Model, data: Prepared, tokens: TokenStream, part
     layout, count = data.layout, len(tokens.scored(part))
     if not count:
         return TokenOutcomes(np.empty(0), np.empty(0, bool))
-    predict = _scorer(network)
+
+    def score(seen: tf.Tensor, following: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return bits and correctness of the tokens that follow the last ones of sequences."""
+        logits = network(seen, training=False)
+        logits = logits[:, -tf.shape(following)[1] :] if len(logits.shape) == 3 else logits[:, tf.newaxis]
+        nats = tf.nn.sparse_softmax_cross_entropy_with_logits(following, logits)
+        return nats / tf.math.log(2.0), tf.equal(tf.argmax(logits, axis=-1, output_type=tf.int32), following)
+
+    predict = tf.function(score, input_signature=[tf.TensorSpec((None, None), tf.int32)] * 2)
     if layout.after_each:
         rows, following = windows(tokens, part, layout.length, layout.length - layout.length // 2)
         size = max(1, _MAX_LOGITS_PER_BATCH // (layout.length * layout.vocabulary))
@@ -79,15 +87,3 @@ def parity_sequences(tokens: TokenStream, length: int) -> TokenIds:
     """Return contexts of evenly spaced test tokens, (sequences, length), to compare an exported model with."""
     positions = tokens.scored("test")
     return contexts(tokens, positions[evenly_spaced(len(positions), _PARITY_SEQUENCES)], length)
-
-
-def _scorer(network: keras.Model) -> Any:
-    """Return a function from sequences and the tokens that follow their last ones to bits and correctness."""
-
-    def score(seen: tf.Tensor, following: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        logits = network(seen, training=False)
-        logits = logits[:, -tf.shape(following)[1] :] if len(logits.shape) == 3 else logits[:, tf.newaxis]
-        nats = tf.nn.sparse_softmax_cross_entropy_with_logits(following, logits)
-        return nats / tf.math.log(2.0), tf.equal(tf.argmax(logits, axis=-1, output_type=tf.int32), following)
-
-    return tf.function(score, input_signature=[tf.TensorSpec((None, None), tf.int32)] * 2)

@@ -84,16 +84,15 @@ def split_text(text: str, settings: Preprocess) -> dict[str, str]:
             "for training. Set smaller shares."
         )
     shift = _MAX_SHIFT * len(text) * min(training, settings.validation, settings.test)
-    first, second = (_nearest_line(text, round(len(text) * share), shift) for share in (training, 1 - settings.test))
+    cuts = []
+    for share in (training, 1 - settings.test):  # at the nearest beginning of a line within the shift, if there is one
+        position = round(len(text) * share)
+        before = text.rfind("\n", 0, position) + 1
+        after = text.find("\n", max(0, position - 1)) + 1
+        begins = [begin for begin in (before, after) if begin and abs(begin - position) <= shift]
+        cuts.append(min(begins, key=lambda begin: abs(begin - position), default=position))
+    first, second = cuts
     return dict(zip(PARTS, (text[:first], text[first:second], text[second:]), strict=True))
-
-
-def _nearest_line(text: str, position: int, shift: float) -> int:
-    """Return the nearest beginning of a line within `shift` of a position; otherwise the position."""
-    before = text.rfind("\n", 0, position) + 1
-    after = text.find("\n", max(0, position - 1)) + 1
-    begins = [begin for begin in (before, after) if begin and abs(begin - position) <= shift]
-    return min(begins, key=lambda begin: abs(begin - position), default=position)
 
 
 def lines(text: str) -> list[str]:

@@ -12,9 +12,8 @@ from gristmill.domains.common.candidates import CandidateArtifacts, succeeded
 from gristmill.domains.common.ensemble_weights import Losses, Predictions, weighted_average
 from gristmill.domains.common.selection import Call, choose
 from gristmill.domains.generation import dataset
-from gristmill.domains.generation.mixture import mix_networks
 from gristmill.domains.generation.scores import TokenOutcomes
-from gristmill.domains.generation.serving import Writer
+from gristmill.domains.generation.serving import Writer, mix_networks
 from gristmill.settings.selection import Select
 from gristmill.training import saved_network
 from gristmill.training.history import TrainingHistory

@@ -16,6 +16,11 @@ once: its states are kept. Other networks read all these tokens again for each n
 A token is drawn from the predicted probabilities at a temperature, from the `top_k` most probable ones if that is above
 0, and of those from the fewest with a total probability of `top_p` (Holtzman et al., "The curious case of neural text
 degeneration", ICLR 2020). At temperature 0 the most probable token is chosen. Padding and unknown are never generated.
+
+Several networks may take part, by the weighted mean of the probabilities that they give to the next token. A network
+generalises over contexts, n-grams remember them, and their mean often needs fewer bits than either (Mikolov, Deoras,
+Kombrink, Burget & Černocký, "Empirical evaluation and combination of advanced language modeling techniques",
+Interspeech 2011).
 """
 
 from itertools import pairwise
@@ -26,20 +31,21 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from gristmill.domains.generation.mixture import MIXTURE, logits_of
 from gristmill.domains.text.tokenizer import Tokenizer
 from gristmill.domains.text.tokens import PADDING, UNKNOWN
 from gristmill.export import saved_model
-from gristmill.training.average_network import AVERAGE
+from gristmill.training.average_network import AVERAGE, Members, average_networks
 
 _MIN_TEMPERATURE = 1e-6  # below it the most probable token is chosen
-
 # Layers of a network that is applied to one token after the other.
 _RECURRENT = (keras.layers.GRU, keras.layers.LSTM)
 _PER_TOKEN = (keras.layers.Embedding, keras.layers.Dense, keras.layers.Softmax)  # layers that read each by itself
 _ONLY_IN_TRAINING = (keras.layers.InputLayer, keras.layers.Dropout)
-
 States = Any  # tensors in nested lists
+MIXTURE = "mean_of_probabilities"
+"""Name of a network of several members."""
+
+_MIN_PROBABILITY = 1e-30
 
 
 class Sampling(NamedTuple):
@@ -267,3 +273,19 @@ def _reads_stepwise(network: keras.Model) -> bool:
         if isinstance(layer, _RECURRENT) and (layer.go_backwards or not layer.return_sequences):
             return False
     return all(layer.input is before.output for before, layer in pairwise(network.layers))
+
+
+def mix_networks(members: Members) -> keras.Model:
+    """Return the network of logits of the weighted mean of probabilities; a single network as it is."""
+    if len(members) == 1:
+        return members[0][0]
+    normalised = [
+        (keras.Model(network.input, keras.layers.Softmax()(network.output)), weight) for network, weight in members
+    ]
+    average = average_networks(normalised)
+    return keras.Model(average.input, logits_of(average.output), name=MIXTURE)
+
+
+def logits_of(probabilities: Any) -> Any:
+    """Return the logarithms of probabilities."""
+    return ops.log(ops.maximum(probabilities, _MIN_PROBABILITY))

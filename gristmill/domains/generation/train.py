@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from gristmill.domains.generation import dataset
 from gristmill.domains.generation.dataset import Prepared
-from gristmill.domains.generation.model_shape import Shape
+from gristmill.domains.generation.models import Shape
 from gristmill.domains.generation.models.ngram import Counts
 from gristmill.domains.generation.predictions import fit_counts, score_tokens
 from gristmill.domains.generation.settings import Train

@@ -72,7 +72,12 @@ def _explain_block(predict: Predict, rows: Cells, own: Values, typical: Cells, b
     """Return the contributions to the predictions `own` of rows; `base` are those of typical rows."""
     # 1. Find the steps at which a row's cell differs from that of a typical row.
     differs = np.concatenate([rows[role][:, np.newaxis] != typical[role] for role in rows], axis=2)
-    orders = _draw_orders(len(base), differs.shape[2])
+    # Random orders of the columns, (count, columns); every second one is the reverse of that before.
+    random, drawn = np.random.default_rng(_SEED), list[Any]()
+    while len(drawn) < len(base):
+        order = random.permutation(differs.shape[2])
+        drawn += [order, order[::-1]]
+    orders = np.stack(drawn[: len(base)])
     rank = orders.argsort(axis=1)  # (orders, columns): the step at which a column takes the row's value
     changes = np.take_along_axis(differs, orders[np.newaxis], axis=2)  # (rows, orders, steps)
     count = changes.cumsum(axis=2)
@@ -93,16 +98,6 @@ def _explain_block(predict: Predict, rows: Cells, own: Values, typical: Cells, b
     # 3. A contribution is the mean change at the step of its column.
     after, before = (np.take_along_axis(values, at[..., np.newaxis], axis=2) for at in (count, count - changes))
     return np.asarray(np.take_along_axis(after - before, rank[np.newaxis, :, :, np.newaxis], axis=2).mean(axis=1))
-
-
-def _draw_orders(count: int, columns: int) -> npt.NDArray[np.int64]:
-    """Return random orders of the columns, (count, columns); every second one is the reverse of that before."""
-    random = np.random.default_rng(_SEED)
-    orders: list[Any] = []
-    while len(orders) < count:
-        order = random.permutation(columns)
-        orders += [order, order[::-1]]
-    return np.stack(orders[:count])
 
 
 def explanations(table: pd.DataFrame, base: Values, by_output: Values, outputs: npt.NDArray[np.int64]) -> pd.DataFrame:

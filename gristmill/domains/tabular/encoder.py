@@ -45,7 +45,16 @@ def build_encoder(layout: Layout, knots: Knots | None = None) -> keras.Model:
         centre = keras.layers.Rescaling(1.0, [-layout.mean[name] for name in names], name="centre")
         scale = keras.layers.Rescaling([1 / layout.deviation[name] for name in names], name="scale")
         scaled = scale(centre(fill_empty(numbers, layout)))  # two steps keep precision if the mean is large
-        pieces.append(scaled if knots is None else _piecewise_linear(scaled, knots))
+        if knots is not None:  # the pieces of each number, (batch, numbers * pieces); those between equal knots are 0
+            widths = np.diff(knots, axis=1)
+            slopes = np.divide(1, widths, out=np.zeros_like(widths), where=widths > 0)
+            layer = keras.layers.EinsumDense("bn,np->bnp", widths.shape, bias_axes="np", trainable=False, name="pieces")
+            lines = layer(scaled)
+            layer.set_weights([slopes, -knots[:, :-1] * slopes])
+            first, inner, last = lines[:, :, :1], lines[:, :, 1:-1], lines[:, :, -1:]
+            bent = [ops.minimum(first, 1.0), ops.clip(inner, 0.0, 1.0), ops.maximum(last, 0.0)]
+            scaled = keras.layers.Flatten(name="flat")(ops.concatenate(bent, axis=2))
+        pieces.append(scaled)
         if layout.missing:
             marked = [empty[:, at : at + 1] for at, name in enumerate(names) if name in layout.missing]
             pieces.append(ops.cast(ops.concatenate(marked, axis=1), "float32"))
@@ -190,18 +199,6 @@ def quantile_knots(data: Prepared, layout: Layout, pieces: int) -> Knots | None:
     return knots
 
 
-def _piecewise_linear(numbers: keras.KerasTensor, knots: Knots) -> keras.KerasTensor:
-    """Return the pieces of each number, (batch, numbers * pieces); pieces between equal knots are 0."""
-    widths = np.diff(knots, axis=1)
-    slopes = np.divide(1, widths, out=np.zeros_like(widths), where=widths > 0)
-    layer = keras.layers.EinsumDense("bn,np->bnp", widths.shape, bias_axes="np", trainable=False, name="pieces")
-    scaled = layer(numbers)
-    layer.set_weights([slopes, -knots[:, :-1] * slopes])
-    first, inner, last = scaled[:, :, :1], scaled[:, :, 1:-1], scaled[:, :, -1:]
-    joined = [ops.minimum(first, 1.0), ops.clip(inner, 0.0, 1.0), ops.maximum(last, 0.0)]
-    return keras.layers.Flatten(name="flat")(ops.concatenate(joined, axis=2))
-
-
 def date_parts(cells: keras.KerasTensor, name: str) -> keras.KerasTensor:
     """Return the parts of ISO dates, float32 (batch, parts), from text (batch,); NaN where a cell is empty.
 
@@ -213,7 +210,9 @@ def date_parts(cells: keras.KerasTensor, name: str) -> keras.KerasTensor:
     )
     tokens = split(cells)  # (batch, characters): below 2 for none and others, 2 to 11 for digits
     digits = ops.cast(ops.maximum(tokens - 2, 0), "float32")
-    read = {part: _number(digits, positions) for part, positions in _DIGITS.items()}
+    read = {}
+    for part, positions in _DIGITS.items():  # the number that the digits at its positions make
+        read[part] = sum(10.0 ** (len(positions) - 1 - at) * digits[:, place] for at, place in enumerate(positions))
     late = ops.cast(read["month"] < 2.5, "float32")  # January and February belong to the year before
     year, month = read["year"] - late, read["month"] - 3 + 12 * late
     leap_days = _whole(year, 4) - _whole(year, 100) + _whole(year, 400)
@@ -226,8 +225,3 @@ def date_parts(cells: keras.KerasTensor, name: str) -> keras.KerasTensor:
 def _whole(number: keras.KerasTensor, divisor: int) -> keras.KerasTensor:
     """Return the integer quotient of a whole number; the half keeps it from a rounding error of the division."""
     return ops.floor((number + 0.5) / divisor)
-
-
-def _number(digits: keras.KerasTensor, positions: tuple[int, ...]) -> keras.KerasTensor:
-    """Return the number that digits at some positions make, (batch,)."""
-    return sum(10.0 ** (len(positions) - 1 - at) * digits[:, position] for at, position in enumerate(positions))

@@ -5,7 +5,6 @@ cost is bounded: 8 features of 19 values in 200 rows are about 30,000 prediction
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -39,27 +38,24 @@ def partial_dependence(
         counts = np.bincount(data.labels[data.at("train")], minlength=len(classes))
         shown = sorted(np.argsort(-counts, kind="stable")[:MAX_CLASSES].tolist())
     for feature in features[:MAX_FEATURES]:
-        is_number = feature in data.layout.numbers
-        grid = _choose_values(trained[feature], is_number, is_date=feature in data.layout.dates)
+        # 1. Choose all numbers or quantiles, the most frequent names or evenly spaced dates; and an empty cell.
+        is_number, cells = feature in data.layout.numbers, trained[feature]
+        empty = cells.isin([np.nan, ""])
+        known = cells[~empty]
+        values = np.unique(known.to_numpy())
+        if is_number and len(values) > len(_QUANTILES):
+            values = np.unique(np.quantile(known, _QUANTILES))
+        elif feature in data.layout.dates:
+            values = values[evenly_spaced(len(values), MAX_NAMES)]
+        elif not is_number:
+            values = known.value_counts().index[:MAX_NAMES].to_numpy()
+        grid = [*values, *([np.nan if is_number else ""] if empty.any() else [])]
+        # 2. Predict the rows with each of these values.
         varied = rows.loc[rows.index.repeat(len(grid))]
         varied[feature] = grid * len(rows)
         means = predict(varied).reshape(len(rows), len(grid), -1).mean(axis=0)
-        values = {"number": grid, "name": ""} if is_number else {"number": np.nan, "name": grid}
+        named = {"number": grid, "name": ""} if is_number else {"number": np.nan, "name": grid}
         for at in shown:
-            columns = {"feature": feature, **values, "prediction": means[:, at], "class": classes[at]}
+            columns = {"feature": feature, **named, "prediction": means[:, at], "class": classes[at]}
             tables.append(pd.DataFrame(columns))
     return pd.concat(tables, ignore_index=True)
-
-
-def _choose_values(cells: "pd.Series[Any]", is_number: bool, is_date: bool) -> list[Any]:
-    """Return all numbers or quantiles, the most frequent names or evenly spaced dates, and an empty cell if any is."""
-    empty = cells.isin([np.nan, ""])
-    known = cells[~empty]
-    values = np.unique(known.to_numpy())
-    if is_number and len(values) > len(_QUANTILES):
-        values = np.unique(np.quantile(known, _QUANTILES))
-    elif is_date:
-        values = values[evenly_spaced(len(values), MAX_NAMES)]
-    elif not is_number:
-        values = known.value_counts().index[:MAX_NAMES].to_numpy()
-    return [*values, *([np.nan if is_number else ""] if empty.any() else [])]

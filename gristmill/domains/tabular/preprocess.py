@@ -60,7 +60,18 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
     train = table[parts == "train"]
     layout = fit_layout(train, summary, preprocess.scale)
     layout = replace(layout, ordered=preprocess.split == "last", group=preprocess.group)
-    _warn_of_copies(train, layout)
+    # 5. Warn of a column that holds the target: it will not be known when the model is used.
+    first = train.iloc[:_ROWS_COMPARED_FIRST]  # which tell nearly all columns apart in no time
+    for name in layout.columns:
+        is_copy = all(_agree(rows[name], rows[layout.target]) for rows in (first, train))
+        if is_copy and as_text(train[name]).replace("", None).nunique() > 1:
+            logger.warning(
+                "column %r equals the target %r in all training rows where it is not empty. Leave it out of ingest "
+                "unless it is known before the target",
+                name,
+                layout.target,
+            )
+    # 6. Write the rows, and count them.
     dataset.write(Prepared(table, parts.astype(str), layout, groups, names=names), out)
     counts = {f"{part}_rows": int((parts == part).sum()) for part in PARTS} | {"features": layout.features}
     counts |= {"columns_left_out": len(layout.left_out)} if layout.left_out else {}
@@ -81,8 +92,17 @@ def fit_layout(train: pd.DataFrame, summary: dict[str, Any], scale: str) -> Layo
             raise DataError(
                 f"column {same.pop()!r} is named like a part of the date {date!r}. Rename one in source.prepare."
             )
-    if not classes:
-        check_target(train[target])
+    values = train[target]
+    if not classes and values.min() == values.max():
+        raise DataError(
+            f"all {len(values)} values of the target {target!r} in the training set are "
+            f"{format_number(values.iloc[0], 6)}: there is nothing to learn. Check the target column."
+        )
+    if not classes and (reason := why_unresolved(values.to_numpy())):
+        raise DataError(
+            f"the target {target!r} {reason}. Subtract a constant from it in source.prepare, or set another "
+            "ingest.target."
+        )
     # 2. Leave out columns from which nothing can be learned.
     roles = {role: summary[role] for role in ("numbers", "categories", "dates", "texts")}
     left_out = {name: why for role, names in roles.items() for name in names if (why := why_useless(train[name], role))}
@@ -112,20 +132,6 @@ def fit_layout(train: pd.DataFrame, summary: dict[str, Any], scale: str) -> Layo
 def measured(rows: pd.DataFrame, numbers: list[str], dates: list[str]) -> pd.DataFrame:
     """Return numbers, and the parts of dates, as float64 columns."""
     return pd.concat([rows[numbers], *(date_numbers(rows[name]) for name in dates)], axis=1)
-
-
-def check_target(values: "pd.Series[float]") -> None:
-    """Raise a `DataError` for a target that is constant, or that varies less than float32 can resolve."""
-    if values.min() == values.max():
-        raise DataError(
-            f"all {len(values)} values of the target {values.name!r} in the training set are "
-            f"{format_number(values.iloc[0], 6)}: there is nothing to learn. Check the target column."
-        )
-    if reason := why_unresolved(values.to_numpy()):
-        raise DataError(
-            f"the target {values.name!r} {reason}. Subtract a constant from it in source.prepare, or set another "
-            "ingest.target."
-        )
 
 
 def why_useless(cells: "pd.Series[Any]", role: str) -> str:
@@ -180,20 +186,6 @@ def frequent_words(train: "pd.Series[str]") -> list[str]:
     layer = keras.layers.TextVectorization(max_tokens=max_words + 1, output_mode="multi_hot")
     layer.adapt(train.to_numpy(object))
     return [str(word) for word in layer.get_vocabulary()[1:]]
-
-
-def _warn_of_copies(train: pd.DataFrame, layout: Layout) -> None:
-    """Warn of a column that holds the target: it will not be known when the model is used."""
-    first = train.iloc[:_ROWS_COMPARED_FIRST]  # which tell nearly all columns apart in no time
-    for name in layout.columns:
-        is_copy = all(_agree(rows[name], rows[layout.target]) for rows in (first, train))
-        if is_copy and as_text(train[name]).replace("", None).nunique() > 1:
-            logger.warning(
-                "column %r equals the target %r in all training rows where it is not empty. Leave it out of ingest "
-                "unless it is known before the target",
-                name,
-                layout.target,
-            )
 
 
 def _agree(column: "pd.Series[Any]", target: "pd.Series[Any]") -> bool:

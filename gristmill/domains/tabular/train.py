@@ -18,7 +18,7 @@ from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.dataset import Prepared
 from gristmill.domains.tabular.encoder import encode, predict_target, quantile_knots, wrap_network
 from gristmill.domains.tabular.learner import RowLearner
-from gristmill.domains.tabular.model_shape import Shape
+from gristmill.domains.tabular.models import Shape
 from gristmill.domains.tabular.settings import Train
 from gristmill.domains.tabular.target_scale import target_scale
 from gristmill.errors import RequestError, Unsuitable

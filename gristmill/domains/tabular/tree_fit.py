@@ -101,7 +101,11 @@ def choose(data: Prepared, settings: TreeOptions) -> dict[str, Any]:
         # 2. Fit each choice without one fold after another; of many rows, without the first fold alone.
         folds = [split.predict for split in data.learning_set.folds(_SHARE_LEFT_OUT)]
         folds = folds[: 1 if len(data.table) >= _MIN_ROWS_WITHOUT_FOLDS else None]
-        inputs = [_features_without(data, left_out) for left_out in folds]
+        inputs = []
+        for left_out in folds:  # features of all rows, by the names and means of the training set without these
+            parts = data.parts.copy()
+            parts[left_out] = "test"
+            inputs.append(predict_once(feature_network(replace(data, parts=parts)), as_tensors(data.inputs)))
         fits = [
             replace(
                 _fit(data, np.setdiff1d(rows, left_out), features, goal, chosen, rounds or _MAX_ROUNDS),
@@ -200,13 +204,6 @@ def name_means(cells: npt.NDArray[np.object_], target: Values, names: list[str])
     means: Values = sums / (counts + _SMOOTHING)
     means[0] = 0.0  # rare names say nothing about an unknown one
     return means
-
-
-def _features_without(data: Prepared, rows: Positions) -> Features:
-    """Return the features of all rows, by the names and means of the training set without some rows."""
-    parts = data.parts.copy()
-    parts[rows] = "test"
-    return predict_once(feature_network(replace(data, parts=parts)), as_tensors(data.inputs))
 
 
 def _fit(

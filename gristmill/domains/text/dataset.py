@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from gristmill.domains.common.classification.labelled import LabelledDataset
 from gristmill.domains.common.folds import Split
-from gristmill.domains.text.model_shape import Shape
+from gristmill.domains.text.models import Shape
 from gristmill.domains.text.tokens import Sequences, Vectors
 from gristmill.util.table_io import read_document, read_table, write_document, write_table
 

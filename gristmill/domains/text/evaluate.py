@@ -154,8 +154,14 @@ def class_keywords(data: Prepared) -> pd.DataFrame:
     Colaresi & Quinn, "Fightin' words: lexical feature selection and evaluation for identifying the content of political
     conflict", Political Analysis 16(4), 2008, for the deviation, without which the rarest tokens would come first.
     """
-    vocabulary = data.vocabulary
-    scores = deviations(_texts_with(data), np.bincount(data.labels("train"), minlength=len(data.classes)))
+    # 1. Count the training texts of each class that contain each token, (tokens, classes).
+    vocabulary, sequences, labels = data.vocabulary, data.sequences("train"), data.labels("train")
+    tokens, classes = data.layout.vocabulary, len(data.classes)
+    pairs = pd.unique(sequences.owners * tokens + sequences.values)  # by hashes, faster than sorting
+    cells = pairs % tokens * classes + labels[pairs // tokens]
+    texts_with = np.bincount(cells, minlength=tokens * classes).reshape(tokens, classes)
+    # 2. Score the tokens, and leave out those that are in no text.
+    scores = deviations(texts_with, np.bincount(labels, minlength=classes))
     table = pd.DataFrame(
         {
             "id": np.arange(len(vocabulary)),
@@ -177,13 +183,3 @@ def deviations(inside: npt.NDArray[np.int64], texts: npt.NDArray[np.int64]) -> n
     within, beyond = inside + 1.0, inside.sum(axis=1, keepdims=True) - inside + 1.0
     ratio = np.log(within / (texts + 2.0)) - np.log(beyond / (texts.sum() - texts + 2.0))
     return np.asarray(ratio / np.sqrt(1 / within + 1 / beyond))
-
-
-def _texts_with(data: Prepared) -> npt.NDArray[np.int64]:
-    """Return how many training texts of each class contain each token: (tokens, classes)."""
-    sequences = data.sequences("train")
-    labels = data.labels("train")
-    tokens, classes = data.layout.vocabulary, len(data.classes)
-    pairs = pd.unique(sequences.owners * tokens + sequences.values)  # by hashes, faster than sorting
-    cells = pairs % tokens * classes + labels[pairs // tokens]
-    return np.bincount(cells, minlength=tokens * classes).reshape(tokens, classes)

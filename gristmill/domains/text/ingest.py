@@ -44,7 +44,12 @@ def ingest(
     Raises:
         DataError: the data does not match the settings or the schema, or is too small to train on.
     """
-    roles = _roles(source, ingest)
+    # The columns of texts, labels, parts and ids; those of a source with fixed columns have known names.
+    known = source.columns if isinstance(source, FixedColumns) else ()
+    part = ingest.part or ("part" if "part" in known else None)
+    name = next((column for column in ("id", "file") if column in known), None)
+    columns = {"text": ingest.text, "label": ingest.label, "part": part, "id": name}
+    roles = {role: column for role, column in columns.items() if column}
     return Quarantine(source).ingest(
         ingest.quarantine, out, lambda usable: _ingest(usable, roles, ingest, out, paths, schema)
     )
@@ -62,16 +67,30 @@ def _ingest(
     check_lengths(rows, texts, ingest.max_characters, ", or set ingest.max_characters higher")
     # 2. Build the table of these rows.
     names, classes = name_classes(_as_text(frame[ingest.label])[whole], ingest.names, ingest.label)
+    parts: list[str | None] | None = None
+    if "part" in roles:  # None where the cell is empty
+        cells = frame[roles["part"]]
+        empty = cells.isna() | (cells == "")
+        parts = [
+            None if is_empty else part_of_cell(str(cell), rows.where(at), roles["part"])
+            for at, (cell, is_empty) in enumerate(zip(cells, empty, strict=True))
+        ]
     table = pd.DataFrame(
         {
             "id": frame[roles["id"]].astype("str").to_numpy() if "id" in roles else rows.ids(),
             "text": texts.to_numpy(),
-            "part": pd.Series(_parts(rows, roles["part"]) if "part" in roles else None, range(len(frame)), dtype="str"),
+            "part": pd.Series(parts, range(len(frame)), dtype="str"),
         }
     )[whole].reset_index(drop=True)
     table.insert(2, "label", names.map({name: label for label, name in enumerate(classes)}).to_numpy(np.int64))
-    for name, column in _metadata_columns(ingest.metadata).items():
-        table[name] = _as_text(frame[column])[whole].to_numpy()
+    for name in ingest.metadata:
+        renamed = RENAME_PREFIX + name if name in RESERVED_COLUMNS else name
+        if renamed != name and renamed in ingest.metadata:
+            raise DataError(
+                f"ingest.metadata names the columns {name!r}, which is reserved and becomes {renamed!r}, and "
+                f"{renamed!r}. Leave one out."
+            )
+        table[renamed] = _as_text(frame[name])[whole].to_numpy()
     # 3. Check all rows, including dropped ones, against the schema.
     by_class = count_by_class(table, classes)
     if schema:
@@ -91,42 +110,9 @@ def _ingest(
     return {name: count for name, count in counts.items() if count}
 
 
-def _roles(source: TableSource, settings: Ingest) -> dict[str, str]:
-    """Return the column of each role: text, label, part and id."""
-    known = source.columns if isinstance(source, FixedColumns) else ()
-    part = settings.part or ("part" if "part" in known else None)
-    name = next((column for column in ("id", "file") if column in known), None)
-    roles = {"text": settings.text, "label": settings.label, "part": part, "id": name}
-    return {role: column for role, column in roles.items() if column}
-
-
-def _metadata_columns(metadata: tuple[str, ...]) -> dict[str, str]:
-    """Return the metadata columns: name in the artifact to name in the source."""
-    columns: dict[str, str] = {}
-    for name in metadata:
-        renamed = RENAME_PREFIX + name if name in RESERVED_COLUMNS else name
-        if renamed != name and renamed in metadata:
-            raise DataError(
-                f"ingest.metadata names the columns {name!r}, which is reserved and becomes {renamed!r}, and "
-                f"{renamed!r}. Leave one out."
-            )
-        columns[renamed] = name
-    return columns
-
-
 def _as_text(column: "pd.Series[Any]") -> "pd.Series[Any]":
     """Return a column as text; categories keep their order."""
     return column if isinstance(column.dtype, pd.CategoricalDtype) else as_texts(column)
-
-
-def _parts(rows: Rows, column: str) -> list[str | None]:
-    """Return the part of each row; None where the cell is empty."""
-    cells = rows.frame[column]
-    empty = cells.isna() | (cells == "")
-    return [
-        None if is_empty else part_of_cell(str(cell), rows.where(at), column)
-        for at, (cell, is_empty) in enumerate(zip(cells, empty, strict=True))
-    ]
 
 
 def complete_rows(rows: Rows, columns: Iterable[str], missing: str, lack: str, remedy: str) -> npt.NDArray[np.bool_]:

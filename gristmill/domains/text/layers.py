@@ -6,7 +6,7 @@ Keras' own pooling layers either include padding (max) or return NaN for a text 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-from gristmill.domains.text.model_shape import Shape
+from gristmill.domains.text.models import Shape
 from gristmill.domains.text.tokens import UNKNOWN
 from gristmill.errors import RequestError
 

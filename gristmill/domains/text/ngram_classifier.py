@@ -57,9 +57,17 @@ def fit_words(data: LabelledTexts, options: NgramOptions, longest: int, distance
     known, present = [], []
     for keys, owners in families:  # one after the other, to save memory
         check_deadlines()
-        of_family, columns = _present(keys, owners, len(data.texts), options.min_texts)
-        known.append(of_family)
-        present.append(columns)
+        columns, different = pd.factorize(keys)  # hashes are several times as fast as sorting
+        repeated = np.flatnonzero(np.bincount(columns, minlength=len(different)) >= options.min_texts)
+        repeated = repeated[np.argsort(different[repeated])]
+        ranks = np.full(len(different), -1)
+        ranks[repeated] = np.arange(len(repeated))
+        columns = ranks[columns]
+        kept = columns >= 0
+        contains = _ones(owners[kept], columns[kept], (len(data.texts), len(repeated)))
+        frequent, of_family = _frequent(contains, options.min_texts)
+        known.append(different[repeated][frequent])
+        present.append(of_family)
     # 2. Fit their weights, and compute the same n-grams in the graph.
     tokens = keras.Input((None,), dtype="int32", name="tokens")
     in_graph = ngrams.word_keys_in_graph(tokens, orders, base, distance, ending)
@@ -81,7 +89,11 @@ def fit_characters(data: LabelledTexts, options: NgramOptions, shortest: int, lo
     base = len(tokenizer.tokens) + 1
     words, contains = _words(tokenizer, data.texts)
     check_deadlines()
-    families = list(ngrams.ngram_keys(_bounded(encode_texts(tokenizer, words)), orders, base, BOUNDARY))
+    encoded = encode_texts(tokenizer, words)
+    starts = encoded.starts + 2 * np.arange(len(words) + 1)  # with a boundary before and after each word
+    values = np.full(starts[-1], BOUNDARY, np.int32)
+    values[np.arange(len(encoded.values)) + np.repeat(2 * np.arange(len(words)) + 1, encoded.lengths)] = encoded.values
+    families = list(ngrams.ngram_keys(Sequences(values, starts), orders, base, BOUNDARY))
     keys, owners = (np.concatenate(arrays) for arrays in zip(*families, strict=True))
     check_deadlines()
     known, columns = np.unique(keys, return_inverse=True)
@@ -103,19 +115,6 @@ def _fit(data: LabelledTexts, options: NgramOptions, present: csr_array) -> Line
     return fit_classifier(
         present, data.labels, data.classes, data.weights, smoothing=options.smoothing, decay=options.decay
     )
-
-
-def _present(keys: Keys, owners: Keys, texts: int, min_texts: int) -> tuple[Keys, csr_array]:
-    """Return the keys of n-grams that are in at least `min_texts` texts, sorted, and 1 where a text has one."""
-    columns, different = pd.factorize(keys)  # hashes are several times as fast as sorting
-    repeated = np.flatnonzero(np.bincount(columns, minlength=len(different)) >= min_texts)
-    repeated = repeated[np.argsort(different[repeated])]
-    ranks = np.full(len(different), -1)
-    ranks[repeated] = np.arange(len(repeated))
-    columns = ranks[columns]
-    kept = columns >= 0
-    frequent, present = _frequent(_ones(owners[kept], columns[kept], (texts, len(repeated))), min_texts)
-    return different[repeated][frequent], present
 
 
 def _frequent(present: csr_array, min_texts: int) -> tuple[Keys, csr_array]:
@@ -163,15 +162,6 @@ def _words(tokenizer: Tokenizer, texts: Sequence[str]) -> tuple[list[str], csr_a
     ones = np.ones(len(columns), np.float32)
     contains = csr_array((ones, np.array(columns, np.int32), starts), shape=(len(texts), len(numbers)))
     return list(numbers), contains
-
-
-def _bounded(words: Sequences) -> Sequences:
-    """Return words with `BOUNDARY` before and after each."""
-    starts = words.starts + 2 * np.arange(len(words) + 1)
-    values = np.full(starts[-1], BOUNDARY, np.int32)
-    inner = np.arange(len(words.values)) + np.repeat(2 * np.arange(len(words)) + 1, words.lengths)
-    values[inner] = words.values
-    return Sequences(values, starts)
 
 
 def build_network(

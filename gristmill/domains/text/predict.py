@@ -10,8 +10,15 @@ import pandas as pd
 
 from gristmill.domains.common.classification.decision import Decision
 from gristmill.domains.common.classification.predictions import answer_of_tensors, predicted_classes
-from gristmill.domains.common.prediction import Prediction, PredictionRequest
-from gristmill.domains.common.requests import TABLES, TEXT, Column, Requests, identifier
+from gristmill.domains.common.prediction import (
+    TABLES,
+    TEXT,
+    Column,
+    Prediction,
+    PredictionRequest,
+    Requests,
+    identifier,
+)
 from gristmill.domains.text.ingest import check_lengths, complete_rows
 from gristmill.domains.text.settings import Ingest
 from gristmill.errors import DataError, RequestError, count_of

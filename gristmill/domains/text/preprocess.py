@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from gristmill.domains.common.classification.duplicates import describe_copies, examples_together, with_others
@@ -16,7 +15,7 @@ from gristmill.domains.common.classification.split import split
 from gristmill.domains.text import token_chunks
 from gristmill.domains.text import tokenizer as tokenizers
 from gristmill.domains.text.dataset import Layout, write_layout, write_tokens, write_vectors
-from gristmill.domains.text.settings import Length, Preprocess
+from gristmill.domains.text.settings import Preprocess
 from gristmill.domains.text.tokenizer import Tokenizer, encode_texts
 from gristmill.domains.text.tokens import SPECIAL, UNKNOWN, Sequences, Vectors
 from gristmill.errors import DataError, RequestError
@@ -61,10 +60,18 @@ def preprocess(
     else:
         tokenizer = tokenizers.fit(texts[training].tolist(), preprocess)
         tokens = encode_texts(tokenizer, texts.tolist())
+    # The maximum length is the requested number, or the length that this share of texts does not exceed.
+    lengths, wanted = tokens.lengths[training], preprocess.length
+    if isinstance(wanted, int):
+        length = wanted
+    elif wanted == "whole":
+        length = max(1, min(_MAX_WHOLE_TOKENS, int(lengths.max())))
+    else:
+        length = max(1, int(np.sort(lengths)[math.ceil(wanted * len(lengths)) - 1]))
     layout = Layout(
         level=preprocess.level,
         vocabulary=len(tokenizer.tokens),
-        length=_length(tokens.lengths[training], preprocess.length),
+        length=length,
         pad=preprocess.pad,
         truncate=preprocess.truncate,
         classes=classes,
@@ -130,15 +137,6 @@ def _ordered(preprocess: Preprocess, ingest: Path) -> tuple[pd.DataFrame, "pd.Se
 def _comparable(texts: "pd.Series[str]") -> "pd.Series[str]":
     """Return texts such that copies are equal, whatever their capitals, white space and encoding of accents."""
     return texts.map(lambda text: " ".join(unicodedata.normalize("NFC", text.casefold()).split()))
-
-
-def _length(lengths: npt.NDArray[np.int64], length: Length) -> int:
-    """Return the maximum length: the requested number, or the length that this share of texts does not exceed."""
-    if isinstance(length, int):
-        return length
-    if length == "whole":
-        return max(1, min(_MAX_WHOLE_TOKENS, int(lengths.max())))
-    return max(1, int(np.sort(lengths)[math.ceil(length * len(lengths)) - 1]))
 
 
 def _by_part(tokens: Sequences, layout: Layout) -> dict[str, dict[str, Any]]:
@@ -215,7 +213,8 @@ def _vector_lines(file: Path, lines: Iterable[bytes]) -> Iterator[tuple[int, byt
 def _parse_numbers(file: Path, number: int, values: bytes) -> list[float]:
     """Return the numbers of a line."""
     fields = values.split(b" ")
-    if wrong := next((field for field in fields if not _is_number(field)), None):
+    wrong = next((field for field in fields if not _is_number(field)), None)
+    if wrong is not None:  # an empty field is wrong too: two spaces in a row
         text = wrong.decode(errors="replace")
         raise DataError(f"{file} line {number}: {text!r} is not a finite number. {_VECTOR_FORMAT}")
     return [float(field) for field in fields]

@@ -1,11 +1,9 @@
 """Retraining of text classifiers: new texts, the champion's errors on them, and the comparison with a challenger."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from gristmill.domains.common.classification.predictions import Probabilities
@@ -16,7 +14,7 @@ from gristmill.retraining.example_drift import share_drift
 from gristmill.runs.retraining_record import Folders, InputDrift
 
 if TYPE_CHECKING:
-    from gristmill.domains.text.tokenizer import Tokenizer
+    pass
 
 
 class TextRetraining(ClassifierRetraining):
@@ -33,17 +31,13 @@ class TextRetraining(ClassifierRetraining):
         from gristmill.domains.text import tokenizer as tokenizers  # TensorFlow is needed only for new texts
 
         tokenizer = tokenizers.read(champion["preprocess"])
-        now, before = (unknown_shares(tokenizer, examples.rows["text"].tolist()) for examples in (new, tested))
+        shares = []  # of unknown tokens in each text; 0 for a text without tokens
+        for examples in (new, tested):
+            tokens = tokenizers.encode_texts(tokenizer, examples.rows["text"].tolist())
+            counts = np.bincount(tokens.owners, tokens.values == UNKNOWN, len(tokens))
+            shares.append(counts / np.maximum(tokens.lengths, 1))
+        now, before = shares
         return [share_drift("unknown tokens", now, before)]
-
-
-def unknown_shares(tokenizer: "Tokenizer", texts: Sequence[str]) -> npt.NDArray[np.float64]:
-    """Return the share of unknown tokens in each text, (texts,); 0 for a text without tokens."""
-    from gristmill.domains.text.tokenizer import encode_texts
-
-    tokens = encode_texts(tokenizer, texts)
-    counts = np.bincount(tokens.owners, tokens.values == UNKNOWN, len(tokens))
-    return counts / np.maximum(tokens.lengths, 1)
 
 
 RETRAINING = TextRetraining()

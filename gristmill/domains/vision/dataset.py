@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gristmill.domains.common.classification.labelled import LabelledDataset
-from gristmill.domains.vision.model_shape import Shape
+from gristmill.domains.vision.models import Shape
 from gristmill.util.table_io import read_document, read_table, write_document
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from gristmill.domains.common.classification.evaluation import (
 from gristmill.domains.common.classification.settings import Evaluate
 from gristmill.domains.common.comparison import compare
 from gristmill.domains.vision import dataset, feature_maps
-from gristmill.domains.vision.dataset import Pixels, Prepared
+from gristmill.domains.vision.dataset import Prepared
 from gristmill.domains.vision.image_classifier import ImageClassifier
 from gristmill.domains.vision.learner import ImageLearner
 from gristmill.domains.vision.models.linear import LinearPixels, Majority
@@ -39,8 +39,6 @@ BASELINES = (Majority(kind="majority"), LinearPixels(kind="linear_pixels"))
 _THUMBNAIL_SIDE = 96  # pixels
 _MAX_LOSSLESS_SIDE = 48  # pixels of a thumbnail that is a PNG; larger ones are JPEGs
 IMAGES_MAPPED = 3  # images of different classes whose feature maps are shown
-
-_ADVICE = "check that nothing in the photos gives the class away, such as a stamp or the background"
 
 
 def evaluate(
@@ -80,7 +78,8 @@ def evaluate(
     def show(rows: pd.DataFrame) -> pd.DataFrame:
         return rows.assign(picture=thumbnails(data, rows))
 
-    presentation = Presentation(learner.noun, evaluate.slices, show, _ADVICE)
+    advice = "check that nothing in the photos gives the class away, such as a stamp or the background"
+    presentation = Presentation(learner.noun, evaluate.slices, show, advice)
     counts = write_scores(data, by_model, evaluate, presentation, train=train, candidates=others, out=out)
 
     # 3. Write the layers of the network, and feature maps of an image of each of the first classes.
@@ -104,16 +103,13 @@ def thumbnails(data: Prepared, rows: pd.DataFrame) -> list[bytes]:
         ids = rows["id"][rows["part"] == part].unique()
         positions = pd.Index(data.rows(part)["id"]).get_indexer(pd.Index(ids)).tolist()
         pixels = data.pick_pixels(part, positions)
-        files |= {(part, id_): _encode_thumbnail(image) for id_, image in zip(ids, pixels, strict=True)}
+        for id_, values in zip(ids, pixels, strict=True):
+            image = Image.fromarray(values.squeeze(-1) if values.shape[-1] == 1 else values)
+            image.thumbnail((_THUMBNAIL_SIDE, _THUMBNAIL_SIDE))
+            encoded = io.BytesIO()
+            if max(image.size) <= _MAX_LOSSLESS_SIDE:
+                image.save(encoded, "PNG")
+            else:
+                image.save(encoded, "JPEG", quality=85)
+            files[part, id_] = encoded.getvalue()
     return [files[key] for key in zip(rows["part"], rows["id"], strict=True)]
-
-
-def _encode_thumbnail(pixels: Pixels) -> bytes:
-    image = Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
-    image.thumbnail((_THUMBNAIL_SIDE, _THUMBNAIL_SIDE))
-    encoded = io.BytesIO()
-    if max(image.size) <= _MAX_LOSSLESS_SIDE:
-        image.save(encoded, "PNG")
-    else:
-        image.save(encoded, "JPEG", quality=85)
-    return encoded.getvalue()

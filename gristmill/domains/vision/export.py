@@ -13,7 +13,7 @@ from gristmill.domains.common.classification.export import class_facts
 from gristmill.domains.common.classification.predictions import Probabilities, scored_probabilities
 from gristmill.domains.common.classification.scores import accuracy
 from gristmill.domains.vision import dataset, serving
-from gristmill.domains.vision.dataset import Layout, Pixels, Prepared
+from gristmill.domains.vision.dataset import Layout, Prepared
 from gristmill.domains.vision.image_classifier import ImageClassifier
 from gristmill.domains.vision.settings import Export
 from gristmill.export import bundle, model_card
@@ -63,7 +63,10 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
         others = [form for form in formats if form != "saved_model"]
         export_network(model.network, [*others, QUANTIZED] if "lite" in formats else others, out)
         checked = [*formats, *(["serving_bytes"] if "saved_model" in formats else [])]
-        sample = _pick_sample(pixels, scored_rows)
+        rows = pick_rows(pixels)  # as PNG files and, for the warm-up, as pixels too
+        files = np.array([tf.io.encode_png(image).numpy() for image in pixels[rows]], object)
+        inputs = {"serving_bytes": {"encoded": files}, "serving_default": {"image": pixels[rows]}}
+        sample = Sample(inputs, scored_rows[rows])
         parity = check_parity(reload, out, checked, pixels, scored_rows, export.tolerance, decision.labels, sample)
 
     # 3. Describe the model.
@@ -71,7 +74,7 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
     write_document(out / "signature.json", signature(layout, formats) | decision.as_json())
     write_exported(out, evaluate, parity=parity, **quantized)
     size = f"{layout.width} x {layout.height} pixels"
-    files = "`signatures` in `signature.json` says which image files must be converted before they are sent."
+    convertible = "`signatures` in `signature.json` says which image files must be converted before they are sent."
     facts = class_facts(
         data,
         evaluate,
@@ -81,17 +84,10 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
         use=f"Classifies {_colour(layout)} images of {size}.",
         parameters=model.parameters,
         notes=[f"Photos were resized to {size} (`{layout.fit}`)."],
-        limits=[files if "saved_model" in formats else f"Resize images to {size} before you send them."],
+        limits=[convertible if "saved_model" in formats else f"Resize images to {size} before you send them."],
     )
     model_card.write(out, facts, train)
     return {"formats": len(formats), "parity_images": len(pixels)}
-
-
-def _pick_sample(pixels: Pixels, scored: Probabilities) -> Sample:
-    """Return a sample of images as PNG files and, for the warm-up, as pixels too."""
-    rows = pick_rows(pixels)
-    files = np.array([tf.io.encode_png(image).numpy() for image in pixels[rows]], object)
-    return Sample({"serving_bytes": {"encoded": files}, "serving_default": {"image": pixels[rows]}}, scored[rows])
 
 
 def quantized_scores(out: Path, data: Prepared, scored: Probabilities, decision: Decision) -> dict[str, float]:

@@ -11,8 +11,7 @@ import pandas as pd
 
 from gristmill.domains.common.classification.decision import Decision
 from gristmill.domains.common.classification.predictions import Probabilities, answer_of_tensors, predicted_classes
-from gristmill.domains.common.prediction import Prediction, PredictionRequest
-from gristmill.domains.common.requests import Requests
+from gristmill.domains.common.prediction import Prediction, PredictionRequest, Requests
 from gristmill.domains.vision.dataset import Layout, Pixels
 from gristmill.domains.vision.decode import check_photo, decode_ingested, decode_photo
 from gristmill.domains.vision.settings import Ingest

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import keras
 from keras import ops
 
-from gristmill.domains.vision.model_shape import Shape
+from gristmill.domains.vision.models import Shape
 from gristmill.errors import RequestError, WorkError
 from gristmill.settings.messages import first_sentence, keras_reason
 

@@ -51,8 +51,17 @@ def write(model: ImageClassifier, layout: Layout, decision: Decision, folder: Pa
 
 def read_image(encoded: tf.Tensor, layout: Layout) -> tf.Tensor:
     """Return the uint8 pixels of one encoded image, (height, width, channels)."""
-    values = fit_to_size(convert_channels(decode_image(encoded), layout.channels), layout)
-    return tf.saturate_cast(tf.round(values), tf.uint8)
+    # 1. Convert pixels (rows, columns, 1 to 4) to grey or colour, on white where they are transparent.
+    pixels = decode_image(encoded)
+    values = tf.cast(pixels, tf.float32)
+    count = tf.shape(pixels)[-1]
+    colour = tf.cond(count < 3, lambda: tf.repeat(values[..., :1], 3, axis=-1), lambda: values[..., :3])
+    opacity = tf.cond(count % 2 == 0, lambda: values[..., -1:] / 255, lambda: tf.ones_like(values[..., :1]))
+    colour = tf.ensure_shape(tf.round(255 + (colour - 255) * opacity), (None, None, 3))
+    if layout.channels == 1:
+        colour = tf.round(tf.reduce_sum(colour * _GREY, axis=-1, keepdims=True))
+    # 2. Resize them.
+    return tf.saturate_cast(tf.round(fit_to_size(colour, layout)), tf.uint8)
 
 
 def decode_image(encoded: tf.Tensor) -> tf.Tensor:
@@ -63,16 +72,6 @@ def decode_image(encoded: tf.Tensor) -> tf.Tensor:
         return turn_upright(pixels, read_orientation(encoded))
 
     return tf.cond(tf.io.is_jpeg(encoded), upright_jpeg, lambda: tf.io.decode_image(encoded, expand_animations=False))
-
-
-def convert_channels(pixels: tf.Tensor, channels: int) -> tf.Tensor:
-    """Return pixels (rows, columns, 1 to 4) as floats in grey or colour, on white where they are transparent."""
-    values = tf.cast(pixels, tf.float32)
-    count = tf.shape(pixels)[-1]
-    colour = tf.cond(count < 3, lambda: tf.repeat(values[..., :1], 3, axis=-1), lambda: values[..., :3])
-    opacity = tf.cond(count % 2 == 0, lambda: values[..., -1:] / 255, lambda: tf.ones_like(values[..., :1]))
-    colour = tf.ensure_shape(tf.round(255 + (colour - 255) * opacity), (None, None, 3))
-    return colour if channels == 3 else tf.round(tf.reduce_sum(colour * _GREY, axis=-1, keepdims=True))
 
 
 def fit_to_size(values: tf.Tensor, layout: Layout) -> tf.Tensor:

@@ -24,7 +24,7 @@ from gristmill.domains.vision.dataset import Pixels, Prepared
 from gristmill.domains.vision.image_classifier import HEAD, probabilities_of
 from gristmill.domains.vision.labelled_images import write_split
 from gristmill.domains.vision.learner import ImageLearner
-from gristmill.domains.vision.model_shape import Shape
+from gristmill.domains.vision.models import Shape
 from gristmill.domains.vision.settings import Augment
 from gristmill.training.feed import Change, Gather, GatheredFeed
 from gristmill.training.fit import Batch, Feed, FitArguments, Update, fit

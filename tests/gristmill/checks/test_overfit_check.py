@@ -16,7 +16,7 @@ from gristmill.domains.generation import dataset
 from gristmill.domains.generation.models.recurrent import Gru
 from gristmill.domains.generation.settings import Train as GenerationTrain
 from gristmill.domains.tabular import dataset as rows
-from gristmill.domains.tabular.model_shape import Shape
+from gristmill.domains.tabular.models import Shape
 from gristmill.domains.tabular.models.dense import Dense as RowsDense
 from gristmill.domains.tabular.settings import Train as RegressionTrain
 from gristmill.domains.text.models.embedding import Embedding

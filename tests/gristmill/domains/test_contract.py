@@ -12,8 +12,7 @@ import pytest
 from gristmill.cli.commands import predict as commands
 from gristmill.config import catalogue
 from gristmill.config.domains import DOMAINS, domain_of
-from gristmill.domains.common.prediction import Prediction
-from gristmill.domains.common.requests import Requests
+from gristmill.domains.common.prediction import Prediction, Requests
 from gristmill.errors import RequestError
 from gristmill.project.predictor import read_options
 from gristmill.retraining.domain_retraining import DomainRetraining

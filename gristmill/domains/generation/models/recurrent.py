@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from gristmill.domains.generation.model_shape import Shape
+from gristmill.domains.generation.models import Shape
 from gristmill.errors import RequestError
 from gristmill.settings.base import Settings, Size, Sizes
 

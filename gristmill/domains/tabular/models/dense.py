@@ -9,7 +9,7 @@ from gristmill.settings.base import Settings, Sizes
 if TYPE_CHECKING:
     import keras
 
-    from gristmill.domains.tabular.model_shape import Shape
+    from gristmill.domains.tabular.models import Shape
 
 
 class Dense(Settings):

@@ -4,3 +4,25 @@ A model is a settings class. A network has a method `build(shape)`, which return
 (batch, height, width, channels), 0 to 255, to logits (batch, outputs), with the rescaling inside. A closed-form model
 has a method `fit(data)`, which returns a fitted Keras model from uint8 pixels to probabilities (batch, classes).
 """
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Inputs of a network, pixels (batch, height, width, channels) from 0 to 255, and its outputs, (batch, outputs)."""
+
+    height: int
+    width: int
+    channels: int  # 1 for grey, 3 for colour
+    classes: int
+
+    @property
+    def image(self) -> tuple[int, int, int]:
+        """Shape of the pixels of one image."""
+        return self.height, self.width, self.channels
+
+    @property
+    def outputs(self) -> int:
+        """Number of logits: one (of the second class) for two classes, otherwise one per class."""
+        return 1 if self.classes == 2 else self.classes

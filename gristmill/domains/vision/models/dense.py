@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from gristmill.domains.vision.model_shape import Shape
+from gristmill.domains.vision.models import Shape
 from gristmill.settings.base import Settings, Sizes
 
 if TYPE_CHECKING:

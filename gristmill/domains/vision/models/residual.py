@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from gristmill.domains.vision.model_shape import Shape
+from gristmill.domains.vision.models import Shape
 from gristmill.settings.base import Settings, Size
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from gristmill.domains.vision.model_shape import Shape
+from gristmill.domains.vision.models import Shape
 from gristmill.errors import RequestError
 from gristmill.settings.base import URL_SCHEMES, Digest, Settings, Size, Sizes, SourceLocation
 

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from gristmill.domains.generation.model_shape import Shape
+from gristmill.domains.generation.models import Shape
 from gristmill.domains.generation.ngrams import count_grams, ngram_network
 from gristmill.training import saved_network
 from helpers.ngrams import probabilities, stream_of

@@ -9,10 +9,9 @@ import tensorflow as tf
 from keras import layers
 
 from gristmill.domains.generation import serving as recurrence
-from gristmill.domains.generation.mixture import mix_networks
-from gristmill.domains.generation.model_shape import Shape
+from gristmill.domains.generation.models import Shape
 from gristmill.domains.generation.models.recurrent import Gru, Lstm, Recurrent
-from gristmill.domains.generation.serving import stepper_of
+from gristmill.domains.generation.serving import mix_networks, stepper_of
 
 SHAPE = Shape(vocabulary=11, length=6, after_each=True)
 TOKENS = [3, 9, 2, 2, 7, 10]

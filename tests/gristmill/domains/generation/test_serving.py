@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gristmill.domains.generation.model_shape import Shape
+from gristmill.domains.generation.models import Shape
 from gristmill.domains.generation.models.recurrent import Gru
 from gristmill.domains.generation.serving import Sampling, Writer, draw_token
 

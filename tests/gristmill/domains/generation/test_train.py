@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from gristmill.domains.generation.dataset import Layout, write_layout, write_tokens
-from gristmill.domains.generation.model_shape import Shape
+from gristmill.domains.generation.models import Shape
 from gristmill.domains.generation.models.recurrent import Gru, Lstm
 from gristmill.domains.generation.settings import Train
 from gristmill.domains.generation.train import check_causal, train

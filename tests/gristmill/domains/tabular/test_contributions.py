@@ -10,7 +10,7 @@ import pytest
 from gristmill.domains.common.prediction import PredictionRequest
 from gristmill.domains.tabular.contributions import contributions, explanations, log_odds, typical_rows
 from gristmill.domains.tabular.dataset import Inputs, Values, raw_inputs
-from gristmill.domains.tabular.predict import predict
+from gristmill.domains.tabular.predict import PREDICTION
 from gristmill.domains.tabular.settings import Ingest, PredictOptions
 from gristmill.export.loaded_bundle import LoadedBundle
 from gristmill.sources.tables.csv import Csv
@@ -128,7 +128,7 @@ def test_the_bundle_explains_what_it_predicts(mixed: dict[str, Path], of_houses:
     source, ingest, file = of_houses
 
     bundle = LoadedBundle(mixed["export"])
-    made = predict(
+    made = PREDICTION.predict(
         PredictionRequest(
             bundle,
             source,

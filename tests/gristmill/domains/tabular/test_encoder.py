@@ -9,7 +9,7 @@ import pytest
 
 from gristmill.domains.tabular.dataset import Layout
 from gristmill.domains.tabular.encoder import build_encoder, encode, predict_target, wrap_network
-from gristmill.domains.tabular.model_shape import Shape
+from gristmill.domains.tabular.models import Shape
 from gristmill.domains.tabular.models.dense import Dense
 from gristmill.training import saved_network
 

@@ -7,7 +7,7 @@ import pandas as pd
 from gristmill.domains.common.prediction import PredictionRequest
 from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.monitoring import live_rows
-from gristmill.domains.tabular.predict import predict
+from gristmill.domains.tabular.predict import PREDICTION
 from gristmill.domains.tabular.settings import Ingest, PredictOptions
 from gristmill.export.loaded_bundle import LoadedBundle
 from gristmill.monitoring.live_rows import score_table
@@ -22,9 +22,9 @@ def test_empty_cells_of_a_category_are_no_drift_and_a_group(
     source, meaning, file = of_flights
     known = dataset.read(classes["preprocess"])
     bundle = LoadedBundle(classes["export"])
-    answer = predict(PredictionRequest(bundle, source, {"ingest": meaning}, PredictOptions(), paths=(file,)))[
-        known.parts == "train"
-    ]
+    answer = PREDICTION.predict(
+        PredictionRequest(bundle, source, {"ingest": meaning}, PredictOptions(), paths=(file,))
+    )[known.parts == "train"]
     ids = answer.index.astype(str)
     own = {ID: ids, RUN: "run", VERSION: 1, ANSWERED: pd.Timestamp("2026-01-01", tz="UTC")}
     log = answer.rename(columns={"predicted": "state"}).assign(**own)

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from gristmill.domains.common.prediction import PredictionRequest
-from gristmill.domains.tabular.predict import predict
+from gristmill.domains.tabular.predict import PREDICTION
 from gristmill.domains.tabular.settings import Ingest, PredictOptions
 from gristmill.export.loaded_bundle import LoadedBundle
 from gristmill.sources.tables.csv import Csv
@@ -29,7 +29,7 @@ def ask(mixed: Folders, of_houses: tuple[Csv, Ingest, Path], tmp_path: Path) -> 
     def call(rows: str | None = None) -> pd.DataFrame:
         file = tmp_path / "rows.csv"
         file.write_text(rows or houses.read_text())
-        return predict(
+        return PREDICTION.predict(
             PredictionRequest(
                 LoadedBundle(mixed["export"]), source, {"ingest": meaning}, PredictOptions(), paths=(file,)
             )
@@ -68,7 +68,7 @@ def test_classes_are_predicted_with_their_probabilities(
     source, meaning, _ = of_flights
     file = tmp_path / "rows.csv"
     file.write_text("note,gate,day,late\nclear sky,A,2024-06-05,60\nHeavy fog!,Z,2024-05-01,0\n,,,\n")
-    made = predict(
+    made = PREDICTION.predict(
         PredictionRequest(LoadedBundle(classes["export"]), source, {"ingest": meaning}, PredictOptions(), paths=(file,))
     )
     names = ["late", "gate", "day", "note", "predicted", "probability", "p_delayed", "p_diverted", "p_on time"]
@@ -103,7 +103,7 @@ def test_the_courses_first_networks_predict_what_they_predict_in_the_course(
 
     run = run_on(source, meaning, cut, *learning)
 
-    made = predict(
+    made = PREDICTION.predict(
         PredictionRequest(LoadedBundle(run["export"]), source, {"ingest": meaning}, PredictOptions(), paths=())
     )
     assert made["x"].tolist() == list(x)

@@ -4,7 +4,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-from gristmill.domains.tabular.requests import REQUESTS
+from gristmill.domains.tabular.predict import REQUESTS
 
 
 def test_categories_are_quoted(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from gristmill.domains.common.classification.decision import MOST_PROBABLE
 from gristmill.domains.common.classification.temperature import scale_logarithms
 from gristmill.domains.text import text_classifier, tokenizer
 from gristmill.domains.text.export import write_saved_model
-from gristmill.domains.text.model_shape import Shape
+from gristmill.domains.text.models import Shape
 from gristmill.domains.text.models.embedding import Embedding
 from gristmill.domains.text.models.linear import CharNgrams, NbLinear
 from gristmill.domains.text.models.majority import Majority

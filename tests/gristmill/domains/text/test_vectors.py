@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gristmill.domains.text import dataset, preprocess
-from gristmill.domains.text.model_shape import Shape
+from gristmill.domains.text.models import Shape
 from gristmill.domains.text.models.conv import Conv
 from gristmill.domains.text.models.embedding import Embedding
 from gristmill.domains.text.models.recurrent import Gru
@@ -42,6 +42,8 @@ def test_the_vectors_of_the_tokens_are_read_with_or_without_a_header(
         (["3 2", "the 1 2", "good 1 2"], "has 2 words, but line 1 announces 3. Fetch the file again"),
         (["the\t1\t2", "good\t1\t2"], "line 1: separated by tabs. Expected one word and its numbers on each line"),
         (["the 1 2", "good 1 x"], "line 2: 'x' is not a finite number"),
+        (["the 1 2", "good 1  2", "rare 1 2 3"], "line 2: 3 values after the word"),
+        (["the  1", "good 1 2"], "line 1: '' is not a finite number. Expected one word and its numbers"),
         (["good 1 nan"], "line 1: 'nan' is not a finite number"),
         (["good"], "line 1: no values after the word"),
         (["the 1 2"], "a vector of none of the 3 tokens of the vocabulary. Set preprocess.vectors to a file of words"),

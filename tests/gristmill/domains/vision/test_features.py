@@ -9,7 +9,7 @@ import pytest
 
 from gristmill.domains.vision import features as module
 from gristmill.domains.vision.features import features
-from gristmill.domains.vision.model_shape import Shape
+from gristmill.domains.vision.models import Shape
 from gristmill.domains.vision.models.transfer import Transfer
 from helpers.small_base import CUT, SHAPE, SMALL
 from helpers.small_prepared import coloured, write_prepared

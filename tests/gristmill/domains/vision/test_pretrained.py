@@ -14,7 +14,7 @@ import pytest
 
 from conftest import SHARED
 from gristmill.domains.vision import pretrained
-from gristmill.domains.vision.model_shape import Shape
+from gristmill.domains.vision.models import Shape
 from gristmill.domains.vision.models.transfer import BASES
 from gristmill.errors import RequestError, WorkError
 from gristmill.export import bundle

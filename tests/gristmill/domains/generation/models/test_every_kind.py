@@ -11,7 +11,7 @@ from gristmill.domains.generation import dataset
 from gristmill.domains.generation.evaluate import evaluate
 from gristmill.domains.generation.export import export
 from gristmill.domains.generation.generate import generate
-from gristmill.domains.generation.model_shape import Shape
+from gristmill.domains.generation.models import Shape
 from gristmill.domains.generation.models.ngram import Ngram
 from gristmill.domains.generation.predictions import fit_counts, score_tokens
 from gristmill.domains.generation.settings import Evaluate, Export, PredictOptions, Preprocess, Train

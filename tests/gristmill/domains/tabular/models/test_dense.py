@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from gristmill.domains.tabular.model_shape import Shape
+from gristmill.domains.tabular.models import Shape
 from gristmill.domains.tabular.models.dense import Dense
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gristmill.domains.text.layers import hashed_pairs
-from gristmill.domains.text.model_shape import Shape
+from gristmill.domains.text.models import Shape
 from gristmill.domains.text.models.embedding import Embedding
 
 TOKENS = np.random.default_rng(0).integers(1, 30, (4, 7)).astype(np.int32)

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from gristmill.domains.text.model_shape import Shape
+from gristmill.domains.text.models import Shape
 from gristmill.export import bundle
 from gristmill.settings.kinds import kinds, settings_of
 from gristmill.training import saved_network

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gristmill.domains.text.model_shape import Shape
+from gristmill.domains.text.models import Shape
 from gristmill.settings.kinds import settings_of
 
 

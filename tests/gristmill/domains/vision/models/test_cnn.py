@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gristmill.domains.vision.model_shape import Shape
+from gristmill.domains.vision.models import Shape
 from gristmill.domains.vision.models.cnn import Cnn
 from gristmill.errors import RequestError
 from gristmill.export import bundle

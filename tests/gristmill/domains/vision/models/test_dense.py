@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from gristmill.domains.vision.model_shape import Shape
+from gristmill.domains.vision.models import Shape
 from gristmill.domains.vision.models.dense import Dense
 from gristmill.export import bundle
 from gristmill.training import saved_network

@@ -10,7 +10,7 @@ import pytest
 
 from gristmill.domains.vision import pretrained
 from gristmill.domains.vision.labelled_images import LabelledImages
-from gristmill.domains.vision.model_shape import Shape
+from gristmill.domains.vision.models import Shape
 from gristmill.domains.vision.models.transfer import Frozen
 from gristmill.errors import DataError, Diverged, RequestError, Unsuitable, WorkError
 from helpers.small_base import CUT, IMAGES, SHAPE

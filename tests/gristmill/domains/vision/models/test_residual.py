@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from gristmill.domains.vision.model_shape import Shape
+from gristmill.domains.vision.models import Shape
 from gristmill.domains.vision.models.residual import Residual
 
 

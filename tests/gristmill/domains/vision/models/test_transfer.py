@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from gristmill.domains.vision.model_shape import Shape
+from gristmill.domains.vision.models import Shape
 from gristmill.domains.vision.models.transfer import BASES, Transfer
 from gristmill.errors import RequestError
 from gristmill.export import bundle
