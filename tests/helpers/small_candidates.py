@@ -15,6 +15,7 @@ from gristmill.domains.timeseries.data.dataset import Prepared, write
 from gristmill.domains.timeseries.settings import Backtest, Train
 from gristmill.errors import GristmillError, Unsuitable
 from gristmill.settings.base import Settings
+from helpers.eager import eagerly
 from helpers.small_runs import assembled
 
 SEASON = 6
@@ -100,7 +101,8 @@ def fit_candidates(
 def _fit(stage: Any, out: Path, model: Any, how: Train, arguments: dict[str, Any]) -> None:
     out.mkdir(parents=True)
     try:
-        stage(**arguments, out=out, scratch=out.with_suffix(".scratch"))
+        with eagerly():
+            stage(**arguments, out=out, scratch=out.with_suffix(".scratch"))
     except Unsuitable as failure:
         write_candidate_artifact(out, model, how, failure)
     else:

@@ -17,6 +17,8 @@ from gristmill.domains.common.classification.settings import Evaluate
 from gristmill.domains.vision import shards
 from gristmill.domains.vision.dataset import Layout, Pixels, Prepared, read, write_layout
 from gristmill.util.table_io import write_document, write_table
+from helpers.eager import eagerly
+from helpers.few_folds import few_folds
 
 if TYPE_CHECKING:
     import keras
@@ -102,7 +104,8 @@ def run(root: Path, data: Prepared, network: "keras.Model", settings: Evaluate) 
     write_document(folders["train"] / "training.json", ended)
     if data.rows("validation").size:
         np.save(folders["train"] / "samples.npy", data.pixels("train")[:12].reshape(3, 4, HEIGHT, WIDTH, -1))
-    evaluate(evaluate=settings, preprocess=folders["preprocess"], train=folders["train"], out=folders["evaluate"])
+    with eagerly(), few_folds():
+        evaluate(evaluate=settings, preprocess=folders["preprocess"], train=folders["train"], out=folders["evaluate"])
     return folders
 
 

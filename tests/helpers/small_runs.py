@@ -19,6 +19,7 @@ from gristmill.export.loaded_bundle import LoadedBundle
 from gristmill.settings.base import Settings
 from gristmill.sources.tables.csv import Csv
 from gristmill.util.table_io import write_document, write_table
+from helpers.eager import eagerly
 
 if TYPE_CHECKING:
     import keras
@@ -296,16 +297,17 @@ def run_stages(
     preprocess(preprocess=cut, ingest=folders["ingest"], out=folders["preprocess"])
     learn: dict[str, Any] = {"model": model, "train": how, "preprocess": folders["preprocess"]}
     learn |= {"logs": root / "logs", "on_epoch": lambda epoch: None}
-    train(**learn, out=folders["train"], scratch=root / "scratch")
-    for (window, seed), (label, out) in zip(points, of_blocks.items(), strict=True):
-        backtest(**learn, backtest=blocks, window=window, seed=seed, out=out, scratch=root / f"scratch {label}")
-    evaluate(
-        evaluate=yardsticks,
-        preprocess=folders["preprocess"],
-        train=folders["train"],
-        backtest=list(of_blocks.values()),
-        out=folders["evaluate"],
-    )
+    with eagerly():
+        train(**learn, out=folders["train"], scratch=root / "scratch")
+        for (window, seed), (label, out) in zip(points, of_blocks.items(), strict=True):
+            backtest(**learn, backtest=blocks, window=window, seed=seed, out=out, scratch=root / f"scratch {label}")
+        evaluate(
+            evaluate=yardsticks,
+            preprocess=folders["preprocess"],
+            train=folders["train"],
+            backtest=list(of_blocks.values()),
+            out=folders["evaluate"],
+        )
     return folders
 
 

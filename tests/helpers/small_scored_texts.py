@@ -15,6 +15,7 @@ from gristmill.domains.text.dataset import Prepared
 from gristmill.domains.text.settings import Evaluate, Preprocess
 from gristmill.util.table_io import write_document, write_table
 from helpers.eager import eagerly
+from helpers.few_folds import few_folds
 
 if TYPE_CHECKING:
     import keras
@@ -87,7 +88,7 @@ def judge(folders: Folders, network: "keras.Model", settings: Evaluate) -> Folde
     ended = {"best_epoch": 2, "epochs": 2, "stopped_early": False, "learning_rate": 0.1}
     write_document(folders["train"] / "training.json", ended)
     inputs = {stage: folders[stage] for stage in ("ingest", "preprocess", "train")}
-    with eagerly():
+    with eagerly(), few_folds():
         evaluate(evaluate=settings, **inputs, out=folders["evaluate"])
     return folders
 

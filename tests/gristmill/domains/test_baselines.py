@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gristmill.config.domains import domain_of
-from gristmill.domains.common import folds, supervised
+from gristmill.domains.common import folds
 from gristmill.domains.common.classification.settings import Evaluate as EvaluateClasses
 from gristmill.domains.common.classification.settings import Train as TrainClasses
 from gristmill.domains.generation.models.ngram import Ngram
@@ -27,6 +27,8 @@ from gristmill.domains.vision.models.linear import LinearPixels
 from gristmill.domains.vision.settings import Augment
 from gristmill.scores import Scores
 from helpers.eager import eagerly
+
+pytestmark = pytest.mark.usefixtures("few_folds")
 
 Tables = dict[str, Any]
 
@@ -115,11 +117,6 @@ def check_equal(scores: Scores, kind: str) -> None:
         known = {metric: score for metric, score in of_model.items() if score is not None}
         assert known == pytest.approx({metric: scores.baselines[kind][part][metric] for metric in known}, rel=1e-6)
     assert not scores.headline.beats_baseline
-
-
-@pytest.fixture(autouse=True)
-def _two_folds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervised, "CLOSED_FORM_FOLDS", 2)
 
 
 @pytest.mark.parametrize(("domain", "write", "kind"), DOMAINS)

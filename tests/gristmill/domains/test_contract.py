@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from gristmill.cli.commands import predict as commands
-from gristmill.config import catalogue
 from gristmill.config.domains import DOMAINS, domain_of
 from gristmill.domains.common.prediction import Prediction, Requests
 from gristmill.errors import RequestError
@@ -21,7 +20,6 @@ from gristmill.settings.domain import Domain
 from gristmill.settings.selection import Preset
 from gristmill.store.code_closure import PACKAGE, PackageCode, code_closure
 from gristmill.util.files import StatCache
-from gristmill.util.lazy import Lazy
 
 PROTOCOLS: dict[str, Any] = {
     "propose_pipeline": contract.ProposePipeline,
@@ -110,25 +108,3 @@ def test_outside_the_registry_no_domain_is_known_by_its_name() -> None:
     ]
     assert len(files) > 300
     assert found == []
-
-
-@pytest.mark.usefixtures("prefect_api")
-def test_a_small_domain_is_registered_and_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from gristmill.flows.domain import domain_flow
-
-    monkeypatch.setitem(DOMAINS, "word_counts", Lazy("helpers.word_counts:COUNTS"))
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "poem.txt").write_text("the rose is a rose")
-    (tmp_path / "pipelines.toml").write_text(
-        '[pipelines.poem]\ndomain = "word_counts"\nsource = { kind = "files", path = "poem.txt" }\n'
-        "ingest.shortest = 2\n"
-    )
-
-    run = domain_flow("gristmill.flows.word_counts", "Count words.")
-    first, again, other = run("poem"), run("poem"), run("poem", overrides=["ingest.shortest=4"])
-
-    assert [record["stages"]["ingest"]["cached"] for record in (first, again, other)] == [False, True, False]
-    store = catalogue.load(tmp_path).store
-    counts = [store.open_verified(one["stages"]["ingest"]["reference"]).counts for one in (again, other)]
-    assert counts == [{"words": 4}, {"words": 2}]
-    assert catalogue.load(tmp_path).pipeline("poem").domain == "word_counts"

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gristmill.domains.common import supervised
 from gristmill.domains.common.classification.settings import Evaluate
 from gristmill.domains.tabular.models.dense import Dense
 from gristmill.domains.tabular.models.linear import Logistic
@@ -19,6 +18,7 @@ from gristmill.sources.rows import TableSource
 from gristmill.sources.tables.csv import Csv
 from gristmill.sources.tables.inline import Inline
 from helpers.eager import eagerly
+from helpers.few_folds import few_folds
 from helpers.support import here
 
 EVALUATE = Evaluate()
@@ -140,8 +140,7 @@ def run_stages(
     ingest(source=source, ingest=meaning, out=folders["ingest"], paths=paths)
     preprocess(preprocess=cut, ingest=folders["ingest"], out=folders["preprocess"])
     read: dict[str, Any] = {stage: folders[stage] for stage in ("preprocess", "train")}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(supervised, "CLOSED_FORM_FOLDS", 2)  # enough that each row is predicted by a fit without it
+    with pytest.MonkeyPatch.context() as patch, few_folds():
         patch.setattr(bundle, "fresh_process", here)
         with eagerly() if how.epochs <= FEW_EPOCHS else nullcontext():
             train(

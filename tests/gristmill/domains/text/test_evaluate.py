@@ -20,7 +20,7 @@ from helpers.small_scored_texts import NEIGHBOURS, TELLING, Folders
 
 pytest_plugins = ["helpers.small_scored_texts"]
 
-pytestmark = pytest.mark.usefixtures("eager")
+pytestmark = pytest.mark.usefixtures("eager", "few_folds")
 
 FORECASTERS = ["model", "majority", "nb_linear"]
 

@@ -33,10 +33,12 @@ from gristmill.scores import Scores
 from gristmill.settings.selection import Select
 from gristmill.training import saved_network
 from gristmill.util.table_io import read_document, read_table
+from helpers.eager import eagerly
 from helpers.small_candidates import Tried
 from helpers.small_runs import YARDSTICKS, Folders, assembled
 
 pytest_plugins = ["helpers.small_runs", "helpers.small_candidates"]
+pytestmark = pytest.mark.usefixtures("eager")
 
 METRICS = {"mae", "rmse", "mse", "mape", "smape", "mase", "rmsse", "skill"}
 OF_QUANTILES = {"wql", "pinball", "coverage", "width"}
@@ -56,17 +58,18 @@ def judged(
     for folder in folders:
         folder.mkdir()
     dataset.write(data, folders[0])
-    train(
-        model=model or Linear(kind="linear"),
-        train=how or Train(),
-        preprocess=folders[0],
-        out=folders[1],
-        scratch=root / "scratch",
-        logs=root / "logs",
-        on_epoch=lambda epoch: None,
-    )
-    chosen = Evaluate(**{"baselines": (NAIVE, DRIFT)} | settings)
-    return folders[2], evaluate(evaluate=chosen, preprocess=folders[0], train=folders[1], out=folders[2])
+    with eagerly():
+        train(
+            model=model or Linear(kind="linear"),
+            train=how or Train(),
+            preprocess=folders[0],
+            out=folders[1],
+            scratch=root / "scratch",
+            logs=root / "logs",
+            on_epoch=lambda epoch: None,
+        )
+        chosen = Evaluate(**{"baselines": (NAIVE, DRIFT)} | settings)
+        return folders[2], evaluate(evaluate=chosen, preprocess=folders[0], train=folders[1], out=folders[2])
 
 
 @pytest.fixture
@@ -452,18 +455,19 @@ def auto(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReques
         folder.mkdir()
     if not request.param:
         candidates = {name: replace(one, backtest=()) for name, one in candidates.items()}
-    select(select=Select(weights=WEIGHTS), preprocess=prepared, candidates=candidates, out=selected)
-    blocks = [folder for one in candidates.values() for folder in one.backtest]
-    measured: dict[str, float] = {}
-    evaluate(
-        evaluate=WITH_DRIFT,
-        preprocess=prepared,
-        train=selected,
-        candidates=candidates,
-        backtest=blocks[:0],  # those of candidates are theirs
-        out=out,
-        microseconds=measured,
-    )
+    with eagerly():
+        select(select=Select(weights=WEIGHTS), preprocess=prepared, candidates=candidates, out=selected)
+        blocks = [folder for one in candidates.values() for folder in one.backtest]
+        measured: dict[str, float] = {}
+        evaluate(
+            evaluate=WITH_DRIFT,
+            preprocess=prepared,
+            train=selected,
+            candidates=candidates,
+            backtest=blocks[:0],  # those of candidates are theirs
+            out=out,
+            microseconds=measured,
+        )
     assert list(measured) == ["naive", "seasonal_naive", "linear", "dense"]
     return data, candidates, selected, out
 

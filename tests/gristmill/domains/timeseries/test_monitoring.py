@@ -25,7 +25,7 @@ from gristmill.util.table_io import read_table
 from helpers.small_runs import CUT, KERAS, SAMPLE, Folders, table_of, with_bundle, write_ingested
 
 pytest_plugins = ["helpers.small_runs", "helpers.end_to_end"]
-pytestmark = pytest.mark.usefixtures("loaded_once")
+pytestmark = pytest.mark.usefixtures("loaded_once", "eager")
 
 Predict = Callable[..., pd.DataFrame]
 

@@ -21,6 +21,7 @@ from gristmill.training import saved_network
 from helpers.small_candidates import Tried
 
 pytest_plugins = ["helpers.small_candidates"]
+pytestmark = pytest.mark.usefixtures("eager")
 
 WEIGHTS = {"linear": 0.4, "dense": 0.6}
 NAMES = ["seasonal_naive", *WEIGHTS]

@@ -33,7 +33,7 @@ from helpers.small_runs import (
 )
 
 pytest_plugins = ["helpers.small_runs", "helpers.end_to_end"]
-pytestmark = pytest.mark.usefixtures("loaded_once")
+pytestmark = pytest.mark.usefixtures("loaded_once", "eager")
 
 TABLES: dict[str, Any] = {"preprocess": CUT}
 NAIVE = Evaluate.model_validate({"baselines": ["naive"]})

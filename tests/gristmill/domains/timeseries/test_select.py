@@ -31,6 +31,7 @@ from helpers.small_candidates import BLOCKS, CUT, SEASON, Tried, fit_candidates,
 from helpers.small_runs import assembled
 
 pytest_plugins = ["helpers.small_candidates"]
+pytestmark = pytest.mark.usefixtures("eager")
 
 MODELS: dict[str, Any] = {"naive": Naive(kind="naive"), "linear": Linear(kind="linear")}
 

@@ -20,6 +20,7 @@ from gristmill.util.table_io import read_document, read_table
 from helpers.small_judged import Folders
 
 pytest_plugins = ["helpers.small_judged"]
+pytestmark = pytest.mark.usefixtures("few_folds", "eager")
 
 METRICS = ["accuracy", "precision", "recall", "f1", "log_loss", "brier", "ece"]
 FORECASTERS = ["model", "majority", "linear_pixels"]

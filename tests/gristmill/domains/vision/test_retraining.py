@@ -24,6 +24,7 @@ from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, Champion, Dat
 from gristmill.sources.images.folder import Folder
 from gristmill.training import saved_network
 from gristmill.util.table_io import read_table, write_document
+from helpers.few_folds import few_folds
 from helpers.small_photos import write_photos
 from helpers.support import here
 
@@ -53,7 +54,8 @@ def run(root: Path, photos: Path, size: int = 16, exported: bool = False) -> Fol
     held_out = probabilities_of(trained, data, "validation")
     write_held_out(data, learning_set(data).validation, held_out, folders["train"])
     read = {stage: folders[stage] for stage in ("preprocess", "train")}
-    evaluate(evaluate=Evaluate(), **read, out=folders["evaluate"])
+    with few_folds():
+        evaluate(evaluate=Evaluate(), **read, out=folders["evaluate"])
     if exported:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(bundle, "fresh_process", here)
