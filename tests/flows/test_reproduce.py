@@ -32,7 +32,7 @@ def two_versions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Project.open(folder).promote("small")
     lines = (folder / "series.csv").read_text().splitlines()
     (folder / "series.csv").write_text("\n".join([*lines[:5], f"{lines[5]}9", *lines[6:-10]]) + "\n")
-    edit(folder / "pipelines.toml", "units = [4]", "units = [5]")
+    edit(folder / "pipelines.toml", NETWORK, 'kind = "linear"')
     Project.open(folder).run("small")
     Project.open(folder).promote("small")
     shutil.rmtree(folder / "data/store/runs")

@@ -2,27 +2,38 @@
 
 A kept project lies in a folder named by the digest of all that its artifacts depend on: `gristmill`, `flows`, `tasks`,
 the source of the tests that write it, and the installed packages. Two sessions that start at once build it once.
+
+One process builds the projects of a session one after the other, for to load TensorFlow takes as long as a small run.
+What a test has replaced in its own process is not replaced in that one.
 """
 
 import fcntl
+import io
 import itertools
 import json
+import multiprocessing
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from functools import cache
 from importlib.metadata import distributions
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from conftest import ROOT, SMALL
 from gristmill import keys
+from gristmill.cli.app import main
+from gristmill.export import bundle
 from helpers.small_photos import write_photos
 from helpers.small_projects import table_of, write_houses
 from helpers.small_writers import TEXT
-from helpers.support import write_project
+from helpers.support import here, write_project
 
 KEPT = ROOT / ".pytest_cache/projects"
 HELPERS = ("finished_projects", "small_photos", "small_projects", "small_writers", "support")
@@ -68,22 +79,6 @@ model = { kind = "lstm", dimensions = 4, recurrent = [8] }
 train = { epochs = 2, batch_size = 8, learning_rate = 0.05 }
 evaluate = { order = 2, temperatures = [0.8], sample = 5, prompt = "the cat" }
 """
-
-RUN = """
-import sys
-from contextlib import nullcontext
-from gristmill.cli.app import main
-from gristmill.export import bundle
-bundle.fresh_process = lambda: nullcontext(bundle.reproduce)
-for name in sys.argv[1:]:
-    sys.argv = ["gristmill", "--quiet", "run", name]
-    try:
-        main()
-    except SystemExit as ended:
-        if ended.code:
-            raise
-"""
-"""The command for each pipeline, and its reload of models, in one process that loads TensorFlow once."""
 
 KINDS = {
     "dull": ["dreadful", "boring", "clumsy", "stale"],
@@ -166,16 +161,44 @@ def find_or_build(domain: str, api: str) -> Path:
 def _build(domain: str, project: Path, api: str) -> None:
     write, pipelines = DOMAINS[domain]
     write(project)
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", RUN, *pipelines],
-        cwd=project,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "PREFECT_API_URL": api},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    builder = _start_builder(api)
+    builder.send((project, pipelines))
+    problem = builder.recv()
+    assert not problem, problem
+
+
+@cache
+def _start_builder(api: str) -> "Connection[Any, Any]":
+    """Return the connection to a process that runs the pipelines it is sent and answers with what went wrong."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    with pytest.MonkeyPatch.context() as patch:  # its environment is this one's when it starts
+        patch.setenv("PREFECT_API_URL", api)
+        patch.setenv("PYTHONPATH", str(ROOT))
+        context.Process(target=_run_on_request, args=(theirs,), daemon=True).start()
+    theirs.close()  # so that its end is noticed
+    return ours
+
+
+def _run_on_request(requests: "Connection[Any, Any]") -> None:
+    """Run the command for each pipeline, with its reload of models in this process, which has loaded TensorFlow."""
+    bundle.fresh_process = here
+    while True:
+        project, pipelines = requests.recv()
+        os.chdir(project)
+        printed = io.StringIO()
+        with redirect_stdout(printed), redirect_stderr(printed):
+            statuses = [_run(name) for name in pipelines]
+        requests.send(printed.getvalue() if any(statuses) else "")
+
+
+def _run(pipeline: str) -> int | str | None:
+    sys.argv = ["gristmill", "--quiet", "run", pipeline]
+    try:
+        main()
+    except SystemExit as ended:
+        return ended.code
+    return None
 
 
 def _remove_old(folder: Path) -> None:
