@@ -22,5 +22,5 @@ def test_the_proof_starts_before_the_evaluation_of_a_model_that_was_trained(
     run: Any = SimpleNamespace(stages=stages, record=lambda: recorded)
 
     with prestart_parity_check(run):
-        assert bool(bundle._ahead) is ahead
-    assert not bundle._ahead
+        assert bool(bundle._prestarted) is ahead
+    assert not bundle._prestarted

@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.domains.common.prediction import Prediction, PredictionRequest
-from gristmill.domains.common.requests import DATE, Column, Requests
+from gristmill.domains.common.prediction import DATE, Column, Prediction, PredictionRequest, Requests
 from gristmill.domains.timeseries import ingest as ingestion
 from gristmill.domains.timeseries.data import grid
 from gristmill.domains.timeseries.forecasts import forecast_columns, split_exported

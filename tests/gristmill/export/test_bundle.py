@@ -59,7 +59,7 @@ def test_a_process_started_ahead_is_used_once_and_gone_at_the_end() -> None:
 
     with pytest.raises(ValueError, match="closed file"):
         reload(Path("bundle"), ("keras",), Path("folder"))
-    assert not bundle._ahead
+    assert not bundle._prestarted
 
 
 def test_only_the_formats_asked_for_are_written(tmp_path: Path, network: "keras.Model", exported: Path) -> None:
