@@ -18,8 +18,8 @@ from gristmill.prefect_runtime.api_errors import best_effort
 from gristmill.project.serving import Models, register
 from gristmill.registry.promotions import Promotion
 from gristmill.registry.version import Version
-from gristmill.retraining.challengers import alarms_about_champion, networks_to_leave_out, recipe_of
 from gristmill.retraining.known_data import last_judged_data
+from gristmill.retraining.recipes import alarms_about_champion, networks_to_leave_out, recipe_of
 from gristmill.retraining.source_checks import silent_since
 from gristmill.runs.retraining_record import CHALLENGER, Retraining, stop_before_challenger, stop_before_training
 from gristmill.scores import Scores
@@ -187,7 +187,7 @@ def recovery_run(run: Run, retraining: Retraining) -> Run | None:
         return None
     if run.registry.hold(run.pipeline.name):
         return None
-    from gristmill.retraining.challengers import rows_to_compare
+    from gristmill.retraining.recovery import rows_to_compare
 
     records = [record for record in run.runs.newest_first(run.pipeline.name) if record.id != run.id]
     earlier = [record.retraining for record in records if record.retraining and record.is_own(run.pipeline)]
@@ -210,8 +210,8 @@ def _with_tables(run: Run, tables: Mapping[str, Settings]) -> Run:
 @stage_task("look for a recovery of {run.pipeline.name}")
 def judge_recovery(run: Run, retraining: Retraining, artifacts: References) -> Retraining:
     """Compare the candidates of a recovery with the champion; `winner` names the one that replaces it, if any does."""
-    from gristmill.retraining.challengers import clearly_better
     from gristmill.retraining.gate import judge_contest
+    from gristmill.retraining.recovery import clearly_better
 
     progress.report_work("recovery")
     compare, folders = run.domain.retraining.load().contest, run.folders(artifacts)

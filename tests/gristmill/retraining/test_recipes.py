@@ -8,7 +8,7 @@ import pytest
 from gristmill.config.catalogue import Pipeline
 from gristmill.domains.generation.settings import Train
 from gristmill.registry.version import Version
-from gristmill.retraining.challengers import alarms_about_champion, networks_to_leave_out, recipe_of
+from gristmill.retraining.recipes import alarms_about_champion, networks_to_leave_out, recipe_of
 from gristmill.runs.retraining_record import BaselineDrift, DataChanges, Drift, Retraining
 from gristmill.settings.selection import Auto
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from gristmill.retraining.challengers import clearly_better, e_value, rows_to_compare
 from gristmill.retraining.gate import Contest
+from gristmill.retraining.recovery import clearly_better, e_value, rows_to_compare
 from gristmill.runs.retraining_record import (
     CHALLENGER,
     CHAMPION,

@@ -1,26 +1,19 @@
-"""What may take the champion's place: its recipe fitted on new data, a new selection, or a cheap model after an alarm.
+"""Recovery: replace a champion that an alarm is about before enough new data has come for an ordinary judgement.
 
-The recipe of a champion with `kind = "auto"` are its candidates with their weights, to be fitted on new data.
-
-A recovery replaces a champion that an alarm is about before enough new data has come for an ordinary judgement. While
-alarms last, every retraining compares cheap forecasters with the champion on the data since the first of them. A test
-that is repeated as data arrives finds a difference sooner or later, even if there is none. An e-value does not: while
-the champion's expected error is not larger than the other model's, the probability that its e-value ever exceeds 20 is
-at most 1 in 20, if the other model's errors stay within their bound.
+While alarms last, every retraining compares cheap forecasters with the champion on the data since the first of them. A
+test that is repeated as data arrives finds a difference sooner or later, even if there is none. An e-value does not:
+while the champion's expected error is not larger than the other model's, the probability that its e-value ever exceeds
+20 is at most 1 in 20, if the other model's errors stay within their bound.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import takewhile
 
 import numpy as np
 
-from gristmill.config.candidates import CANDIDATE_TABLES, candidates_of
-from gristmill.config.catalogue import Pipeline
-from gristmill.registry.version import Version
 from gristmill.retraining.gate import Contest, Errors
 from gristmill.runs.retraining_record import CHAMPION, Retraining
 from gristmill.settings.schedule import Gate
-from gristmill.settings.selection import Auto
 
 MAX_FALSE_RECOVERIES = 0.05  # maximum probability that an alarm ever leads to a replacement that is no better
 _MAX_WINDOWS = 4  # judging windows after which a recovery is not tried any more
@@ -29,46 +22,6 @@ _MAX_ERROR_GROWTH = 4.0  # the candidate's next error is taken to be at most thi
 _MAX_PROFIT = 5.0  # maximum gain of a bet in units of its stake, so that one item never decides
 _ERRORS_BETWEEN_STARTS = 4  # bets start at multiples of this; more starts would have smaller weights
 _MAX_ERROR_RATIO = 1.02  # the cheapest candidate within this multiple of the lowest error is chosen
-
-
-def recipe_of(champion: Version | None, pipeline: Pipeline) -> dict[str, float]:
-    """Return the weights of the candidates in a champion.
-
-    The result is empty if the champion was not selected among candidates, if the candidates have changed since then, or
-    if an earlier release made a constant, such as the majority class, one of several members.
-    A champion of a recovery is not one of the candidates if the pipeline has a single model.
-    """
-    selected = champion.evaluated.selected if champion else None
-    if champion is None or selected is None or not isinstance(pipeline.tables["model"], Auto):
-        return {}
-    today = pipeline.values()
-    if any(champion.settings.get(name) != today.get(name) for name in CANDIDATE_TABLES):
-        return {}
-    candidates = candidates_of(pipeline.domain, pipeline.tables)
-    models = {candidate.name: candidate.tables["model"] for candidate in candidates}
-    has_constant = any(name in models and models[name].constant for name in selected.members)
-    return {} if has_constant and len(selected.members) > 1 else selected.members
-
-
-def alarms_about_champion(present: Retraining, last: Retraining | None) -> list[str]:
-    """Return the alarms of a retraining, and of the last one if it judged the same champion.
-
-    The last one matters because a comparison with the best baseline is known only at the end of a retraining.
-    """
-    about_same = [present, last] if last and last.champion == present.champion else [present]
-    return [alarm for retraining in about_same if retraining.drift for alarm in retraining.drift.alarms]
-
-
-def networks_to_leave_out(pipeline: Pipeline, recipe: Collection[str], alarms: Collection[str]) -> list[str]:
-    """Return the candidates that a retraining does not train: networks that are not members of the champion.
-
-    Closed-form candidates are cheap to fit again. After an alarm, and without a recipe, every candidate is trained.
-    """
-    if not recipe or alarms:
-        return []
-    candidates = candidates_of(pipeline.domain, pipeline.tables)
-    networks = [candidate.name for candidate in candidates if not hasattr(candidate.tables["model"], "fit")]
-    return [name for name in networks if name not in recipe]
 
 
 def rows_to_compare(present: Retraining, earlier: Iterable[Retraining], gate: Gate) -> int:
