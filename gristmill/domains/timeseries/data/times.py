@@ -42,20 +42,28 @@ def read_times(rows: Rows, ingest: Ingest) -> tuple[pd.Index, int]:
         DataError: a time cannot be read.
         RequestError: the settings contradict each other.
     """
-    # Formats that name what the cells count.
-    if ingest.time_format == "integer":
+    cells = rows.frame[ingest.time[0]]
+
+    # Whole numbers: of observations, or of seconds or milliseconds since 1970 in UTC.
+    if ingest.time_format in ("integer", *EPOCH_UNITS):
         if len(ingest.time) > 1:
-            raise RequestError("time_format = 'integer' in the table 'ingest' requires exactly one time column.")
-        return pd.Index(_whole_numbers(rows, ingest.time[0])), 0
+            raise RequestError(
+                f"time_format = {ingest.time_format!r} in the table 'ingest' requires exactly one time column."
+            )
+        numbers = _whole_numbers(rows, ingest.time[0])
+        if ingest.time_format == "integer":
+            return pd.Index(numbers), 0
+        times = pd.to_datetime(numbers, unit=EPOCH_UNITS[ingest.time_format], utc=True, errors="coerce")
+        _check_cells(rows, cells, np.asarray(times.isna()), "too large for a count since 1970")
+        return times.as_unit("us"), 0
+
+    # Quarters, or columns of the parts of a time.
     if ingest.time_format == "quarter":
         return _quarters(rows, ingest.time), 0
-    if ingest.time_format in EPOCH_UNITS:
-        return _since_1970(rows, ingest.time, EPOCH_UNITS[ingest.time_format]), 0
     if len(ingest.time) > 1:
         return _assembled(rows, ingest), 0
 
     # A column of timestamps, or one of text.
-    cells = rows.frame[ingest.time[0]]
     if cells.dtype.kind == "M":
         _check_cells(rows, cells, cells.isna().to_numpy(), "not a time")
         return pd.DatetimeIndex(cells).as_unit("us"), 0
@@ -117,15 +125,6 @@ def _assembled(rows: Rows, ingest: Ingest) -> pd.DatetimeIndex:
     times = pd.to_datetime(pd.DataFrame(values), errors="coerce")
     _check_cells(rows, rows.frame[ingest.time[-1]], times.isna().to_numpy(), "the day does not exist")
     return pd.DatetimeIndex(times).as_unit("us")
-
-
-def _since_1970(rows: Rows, columns: Sequence[str], unit: Literal["s", "ms"]) -> pd.DatetimeIndex:
-    """Read whole seconds or milliseconds since 1970, which are times in UTC."""
-    if len(columns) > 1:
-        raise RequestError("a time_format that counts from 1970 on requires exactly one time column in 'ingest'.")
-    times = pd.to_datetime(_whole_numbers(rows, columns[0]), unit=unit, utc=True, errors="coerce")
-    _check_cells(rows, rows.frame[columns[0]], np.asarray(times.isna()), "too large for a count since 1970")
-    return times.as_unit("us")
 
 
 def _quarters(rows: Rows, columns: Sequence[str]) -> pd.DatetimeIndex:
