@@ -1,9 +1,6 @@
 """Cut prepared series to a few training windows, for the overfit check of `gristmill check`."""
 
-from dataclasses import replace
-
 import numpy as np
-import pandas as pd
 from keras import ops
 
 from gristmill.domains.common.few_examples import OVERFIT_EXAMPLES, Folders, affinely_independent_rows
@@ -31,13 +28,6 @@ def take_few_examples(folders: Folders, out: Folders, limit: int | None = None) 
     rows = (starts[:, np.newaxis] + np.arange(-history, horizon)).ravel()
     begins = np.arange(len(starts)) * (history + horizon)
     ends = begins + history + horizon
-    windows = replace(
-        data,
-        ids=[str(start) for start in starts],
-        times=pd.Index(data.times[rows]),
-        values=data.values[rows],
-        filled=data.filled[rows],
-        bounds=np.column_stack([begins, ends]),
-        parts=dataset.parts_between(begins + history, ends, ends, ends),
-    )
+    parts = dataset.parts_between(begins + history, ends, ends, ends)
+    windows = data.at(rows, [str(start) for start in starts], np.column_stack([begins, ends]), parts)
     dataset.write(windows, out["preprocess"])

@@ -22,7 +22,6 @@ from gristmill.settings.base import (
 from gristmill.settings.data_schema import TableSchema
 from gristmill.settings.domain import Options
 
-Part = PositiveInt | Share  # number of observations, or share of the series
 CalendarPart = Literal["hour", "weekday", "weekend", "month"]
 Normalise = Literal["none", "last", "mean", "reversible"]
 
@@ -81,7 +80,7 @@ class Preprocess(Settings):
     stride: PositiveInt = 1  # observations between the starts of two windows
     split: Literal["time", "time_short", "per_series"] = "time"  # cut all at the same times, or each before its own end
     validation: NonNegativeInt | Share = 0.1  # size of the validation set, before the test set; 0 for none
-    test: Part = 0.1  # size of the test set at the end, used for scores only
+    test: PositiveInt | Share = 0.1  # size of the test set at the end, used for scores only
     season: NonNegativeInt | None = None  # observations in a season, 0 for none; found in the training set if not set
     scale: Literal["standard", "none"] = "standard"  # standard: mean 0 and deviation 1 in the training set
     normalise: Normalise = "none"  # subtract the level from each window

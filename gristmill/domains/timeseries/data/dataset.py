@@ -133,7 +133,7 @@ class Prepared:
         """Return some of the series, at least one, with the scale of all."""
         bounds = self.bounds[series]
         rows = slice(bounds[0, 0], bounds[-1, 1])
-        return self._at(rows, self.ids[series], bounds - rows.start, self.parts[series] - rows.start)
+        return self.at(rows, self.ids[series], bounds - rows.start, self.parts[series] - rows.start)
 
     def blocks(self) -> Iterator["Prepared"]:
         """Yield some series at a time, with the scale of all, so that what is computed of them needs little memory."""
@@ -153,9 +153,9 @@ class Prepared:
         lengths = np.diff(bounds)[:, 0]
         moved = bounds[:, :1] - (np.cumsum(lengths) - lengths)[:, np.newaxis]
         rows = windows.origins(bounds, 0, 1, 1, bounds[:, 0])
-        return self._at(rows, ids, bounds - moved, self.parts[chosen] - moved[:, np.newaxis])
+        return self.at(rows, ids, bounds - moved, self.parts[chosen] - moved[:, np.newaxis])
 
-    def _at(self, rows: Any, ids: list[str], bounds: PartRange, parts: PartRange) -> "Prepared":
+    def at(self, rows: Any, ids: list[str], bounds: PartRange, parts: PartRange) -> "Prepared":
         """Return the observations of some rows as series with these ids and ranges."""
         times, values, filled = self.times[rows], self.values[rows], self.filled[rows]
         return replace(self, ids=ids, times=times, values=values, filled=filled, bounds=bounds, parts=parts)

@@ -42,25 +42,28 @@ def read_times(rows: Rows, ingest: Ingest) -> tuple[pd.Index, int]:
         DataError: a time cannot be read.
         RequestError: the settings contradict each other.
     """
-    # Formats that name what the cells count.
-    if ingest.time_format == "integer":
+    cells = rows.frame[ingest.time[0]]
+
+    # Whole numbers: of observations, or of seconds or milliseconds since 1970 in UTC.
+    if ingest.time_format in ("integer", *EPOCH_UNITS):
         if len(ingest.time) > 1:
-            raise RequestError("time_format = 'integer' in the table 'ingest' requires exactly one time column.")
-        return pd.Index(_whole_numbers(rows, ingest.time[0])), 0
+            raise RequestError(
+                f"time_format = {ingest.time_format!r} in the table 'ingest' requires exactly one time column."
+            )
+        numbers = _whole_numbers(rows, ingest.time[0])
+        if ingest.time_format == "integer":
+            return pd.Index(numbers), 0
+        times = pd.to_datetime(numbers, unit=EPOCH_UNITS[ingest.time_format], utc=True, errors="coerce")
+        _check_cells(rows, cells, np.asarray(times.isna()), "too large for a count since 1970")
+        return times.as_unit("us"), 0
+
+    # Quarters, or columns of the parts of a time.
     if ingest.time_format == "quarter":
         return _quarters(rows, ingest.time), 0
-    if ingest.time_format in EPOCH_UNITS:
-        if len(ingest.time) > 1:
-            raise RequestError("a time_format that counts from 1970 on requires exactly one time column in 'ingest'.")
-        counts = _whole_numbers(rows, ingest.time[0])
-        times = pd.to_datetime(counts, unit=EPOCH_UNITS[ingest.time_format], utc=True, errors="coerce")
-        _check_cells(rows, rows.frame[ingest.time[0]], np.asarray(times.isna()), "too large for a count since 1970")
-        return times.as_unit("us"), 0
     if len(ingest.time) > 1:
         return _assembled(rows, ingest), 0
 
     # A column of timestamps, or one of text.
-    cells = rows.frame[ingest.time[0]]
     if cells.dtype.kind == "M":
         _check_cells(rows, cells, cells.isna().to_numpy(), "not a time")
         return pd.DatetimeIndex(cells).as_unit("us"), 0
