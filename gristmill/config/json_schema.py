@@ -20,7 +20,7 @@ from gristmill.settings.kinds import Kinds, kinds, settings_of
 from gristmill.settings.schedule import Monitor
 from gristmill.settings.selection import Auto, Sweep
 
-_COMMENTED_FIELD = re.compile(r"^    (\w+): (?:.*\n     .*|\n    \))*?.*?  # (.+)$", re.MULTILINE)
+_COMMENTED_FIELD = re.compile(r"^    (\w+): (?:.*\n(?=     |    \)))*?.*?  # (.+)$", re.MULTILINE)
 _OWN = {
     "description": inspect.getdoc(CustomCode),
     "type": "object",
