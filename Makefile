@@ -107,19 +107,22 @@ lock:
 UV := $(shell command -v uv)
 VENV := $(if $(UV),uv venv --quiet --python $(PYTHON),$(PYTHON) -m venv) .venv
 INSTALL := $(if $(UV),uv pip install --python $(BIN)/python,$(BIN)/python -m pip install --disable-pip-version-check --no-compile)
+# A lock file is complete. Without --no-deps, pip 23 refuses it when a newer version appears of a package that another one
+# requires with an extra (httpx[http2]).
+LOCKED := $(INSTALL) --no-deps --require-hashes
 CHECKOUT := $(INSTALL) --quiet --no-deps --no-build-isolation --editable .
 
 .venv/installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("gristmill needs Python 3.11 to 3.13; set PYTHON=...") if not (3, 11) <= sys.version_info < (3, 14) else None'
 	test -x $(BIN)/python || $(VENV)
 	@echo "Installing packages (2.8 GB) into .venv. This happens once and takes a minute or two."
-	$(INSTALL) --require-hashes -r requirements.lock
+	$(LOCKED) -r requirements.lock
 	$(CHECKOUT)
 	touch $@
 
 .venv/installed-dev: .venv/installed requirements-dev.lock
 	@echo "Installing packages for tests and documentation (1 GB)."
-	$(INSTALL) --require-hashes -r requirements-dev.lock
+	$(LOCKED) -r requirements-dev.lock
 	touch $@
 
 clean:
