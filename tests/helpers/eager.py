@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,18 +24,18 @@ def eagerly() -> Iterator[None]:
     tf.config.run_functions_eagerly(True)
     try:
         with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
-            patch.setattr(saved_network, "_predict_function", _Untraced)  # traced whatever TensorFlow is told
+            patch.setattr(saved_network, "_FUNCTIONS", _Untraced())  # traced whatever TensorFlow is told
             warnings.filterwarnings("ignore", "Even though the `tf.config.*does not apply to tf.data functions")
             yield
     finally:
         tf.config.run_functions_eagerly(before)
 
 
-class _Untraced:
-    """Stands for the function of a network that is traced for each shape of a row."""
+class _Untraced(dict[Any, Any]):
+    """Stands for the functions of networks, which are traced for each shape of a row."""
 
-    def __init__(self, network: Any) -> None:
-        self._network = network
+    def __missing__(self, network: Any) -> Any:
+        return SimpleNamespace(get_concrete_function=lambda _: partial(network, training=False))
 
-    def get_concrete_function(self, shape: Any) -> Any:
-        return partial(self._network, training=False)
+    def __contains__(self, network: object) -> bool:
+        return True
