@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gristmill.data_schema.today import ingested_today
+from gristmill.data_schema.current_data import ingested_today
 from gristmill.project.project import Project
 from helpers.support import Command
 

@@ -24,10 +24,10 @@ from gristmill.settings.base import Files, Settings
 from gristmill.settings.domain import Domain
 from gristmill.settings.messages import Problem
 from gristmill.settings.validation import validate_table
-from gristmill.sources.prepare import TableFiles
 from gristmill.sources.tables.csv import Csv, is_tab_separated
 from gristmill.sources.tables.jsonl import Jsonl
 from gristmill.sources.tables.parquet import Parquet
+from gristmill.sources.tables.table_files import TableFiles
 from gristmill.sources.texts.folder import TEXTS, Folder
 
 if TYPE_CHECKING:

@@ -2,10 +2,10 @@
 
 from gristmill.errors import DataError
 from gristmill.scaffold.data import Data
+from gristmill.scaffold.file_format import encoding_guesses, encoding_of
 from gristmill.scaffold.proposal import NO_OPTIONS, ForecastOptions, Guess, Proposal
 from gristmill.scaffold.shared_guesses import auto_guesses
 from gristmill.scaffold.target_column import check_no_target
-from gristmill.scaffold.text_format import encoding_guesses, encoding_of
 from gristmill.sources.documents.files import TextFiles
 from gristmill.sources.file_content import read_bytes
 

@@ -10,7 +10,7 @@ from gristmill.domains.common.folds import MIN_EXAMPLES_WITHOUT_FOLDS
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.proposal import Guess
 from gristmill.settings.base import Settings
-from gristmill.sources.parts import PARTS
+from gristmill.sources.set_names import PARTS
 
 TEST_SHARE = 0.2  # of examples, if the data names no test set
 _MAX_CLASSES_LISTED = 6

@@ -14,13 +14,13 @@ import pandas as pd
 
 from gristmill.errors import DataError, count_of, short_repr
 from gristmill.scaffold.data import Data
+from gristmill.scaffold.file_format import dialect_guesses, format_guesses, missing_marks, words_of_numbers
 from gristmill.scaffold.proposal import Guess, values_of
-from gristmill.scaffold.text_format import dialect_guesses, format_guesses, missing_marks, words_of_numbers
 from gristmill.settings.base import MAX_NUMBER
 from gristmill.sources.file_content import check_table, read_text
 from gristmill.sources.number_cells import MULTIPLIER, parse_numbers
-from gristmill.sources.parts import PARTS
 from gristmill.sources.rows import Rows, check_columns
+from gristmill.sources.set_names import PARTS
 from gristmill.sources.tables.csv import Csv
 from gristmill.sources.tables.jsonl import Jsonl, check_lines
 from gristmill.sources.tables.parquet import Parquet, complete_parquet

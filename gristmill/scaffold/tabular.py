@@ -18,7 +18,7 @@ from gristmill.scaffold.proposal import NO_OPTIONS, ForecastOptions, Guess, Prop
 from gristmill.scaffold.shared_guesses import auto_guesses, list_classes, spelling_notes
 from gristmill.scaffold.table import SampledColumn, SampledTable, read_table
 from gristmill.scaffold.target_column import choose_target, describe_texts, leak_notes, left_out_notes
-from gristmill.sources.parts import PARTS
+from gristmill.sources.set_names import PARTS
 from gristmill.util.toml import toml_value
 
 _MIN_ROWS = 10

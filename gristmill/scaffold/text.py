@@ -9,6 +9,7 @@ from gristmill.domains.text.settings import Ingest
 from gristmill.errors import DataError
 from gristmill.scaffold import generation
 from gristmill.scaffold.data import Data
+from gristmill.scaffold.file_format import encoding_guesses, encoding_of
 from gristmill.scaffold.proposal import NO_OPTIONS, ForecastOptions, Guess, Proposal, values_of
 from gristmill.scaffold.shared_guesses import (
     TEST_SHARE,
@@ -21,7 +22,6 @@ from gristmill.scaffold.shared_guesses import (
 )
 from gristmill.scaffold.table import SampledColumn, SampledTable, read_table
 from gristmill.scaffold.target_column import check_no_target, choose_class_column
-from gristmill.scaffold.text_format import encoding_guesses, encoding_of
 from gristmill.sources import archives
 from gristmill.sources.file_content import read_bytes
 from gristmill.sources.rows import TableSource

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from gristmill.errors import DataError
-from gristmill.sources.prepare import TableFiles
 from gristmill.sources.rows import Rows, TableSource, UnusableRows, relative_names
+from gristmill.sources.tables.table_files import TableFiles
 
 QUARANTINE_FILE = "quarantine.csv"  # in the artifact of ingest
 QUARANTINED = "quarantined"  # name of their count

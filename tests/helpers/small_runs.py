@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import keras
 
     from gristmill.domains.timeseries.forecasts import Forecasts
-    from gristmill.training.outputs import Model
+    from gristmill.training.train_steps import Model
 
 SAMPLE = Path(__file__).parents[2] / "data/samples/sunspots.csv"
 

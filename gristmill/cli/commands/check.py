@@ -40,7 +40,7 @@ def schema(
         typer.echo(file.read_text(encoding="utf-8"))
 
     # Check the data against it, or propose one.
-    from gristmill.data_schema.today import as_toml, ingested_today, propose
+    from gristmill.data_schema.current_data import as_toml, ingested_today, propose
 
     with progress_bar.working("data", "reading"), ingested_today(catalogue, pipeline) as (folder, sizes):
         counts = ", ".join(count_of(count, what.replace("_", " ")) for what, count in sizes.items())

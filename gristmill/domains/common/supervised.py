@@ -28,7 +28,7 @@ from gristmill.training.average_network import equal_average
 from gristmill.training.deadline import check_deadlines
 from gristmill.training.fit import FitArguments
 from gristmill.training.history import TrainingHistory
-from gristmill.training.outputs import ClosedForm, Model, write_history
+from gristmill.training.train_steps import ClosedForm, Model, write_history
 
 CLOSED_FORM_FOLDS, NETWORK_FOLDS = 5, 3
 

@@ -17,7 +17,7 @@ from gristmill.domains.generation.serving import Writer, mix_networks
 from gristmill.settings.selection import Select
 from gristmill.training import saved_network
 from gristmill.training.history import TrainingHistory
-from gristmill.training.outputs import write_trained
+from gristmill.training.train_steps import write_trained
 
 
 def select(

@@ -24,8 +24,8 @@ from gristmill.errors import RequestError
 from gristmill.training.feed import Gather, GatheredFeed
 from gristmill.training.fit import Batch, FitArguments, Goal, fit
 from gristmill.training.history import TrainingHistory
-from gristmill.training.outputs import Model, build_network, check_network_shape, write_trained
 from gristmill.training.seeds import seeded
+from gristmill.training.train_steps import Model, build_network, check_network_shape, write_trained
 
 _TOLERANCE = 1e-6  # of logits; small, since those of an untrained deep network differ little
 

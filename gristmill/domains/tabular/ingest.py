@@ -10,9 +10,9 @@ from gristmill.domains.common.classification.labelled import sort_labels
 from gristmill.domains.tabular.columns import inputs_of, read_columns
 from gristmill.domains.tabular.settings import Ingest, Schema
 from gristmill.errors import DataError
-from gristmill.sources.parts import part_of_cell
 from gristmill.sources.quarantine import Quarantine
 from gristmill.sources.rows import TableSource, UnusableRows
+from gristmill.sources.set_names import part_of_cell
 from gristmill.util.table_io import write_document, write_table
 
 _MAX_NAMES_COUNTED = 12  # of a category, in the summary

@@ -17,8 +17,8 @@ from gristmill.domains.tabular import held_out as held_out_rows
 from gristmill.domains.tabular.dataset import Prepared
 from gristmill.domains.tabular.encoder import RowModel, predict_target
 from gristmill.training import saved_network
-from gristmill.training.outputs import ClosedForm
 from gristmill.training.saved_network import as_tensors
+from gristmill.training.train_steps import ClosedForm
 
 _MIN_ROWS_WITHOUT_REFIT = 100_000
 _MAX_TRAINING_ROWS = 10_000  # training rows that are scored

@@ -13,7 +13,7 @@ from gristmill.domains.tabular.columns import are_dates
 from gristmill.domains.tabular.settings import Preprocess
 from gristmill.errors import DataError, RequestError, count_of, short_repr
 from gristmill.settings.messages import unknown_name
-from gristmill.sources.parts import PARTS
+from gristmill.sources.set_names import PARTS
 
 Parts = npt.NDArray[np.object_]  # (rows,)
 

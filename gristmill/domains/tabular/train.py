@@ -25,8 +25,8 @@ from gristmill.errors import RequestError, Unsuitable
 from gristmill.training.feed import GatheredFeed
 from gristmill.training.fit import Batch, FitArguments, Goal, fit
 from gristmill.training.history import TrainingHistory
-from gristmill.training.outputs import ClosedForm, Model, build_network, check_network_shape
 from gristmill.training.seeds import seeded
+from gristmill.training.train_steps import ClosedForm, Model, build_network, check_network_shape
 
 _MAX_CELLS = 500_000_000  # rows x encoded columns, which are in memory during the training: 2 GB
 

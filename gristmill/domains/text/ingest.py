@@ -18,9 +18,9 @@ from gristmill.data_schema.checks import (
 from gristmill.domains.common.classification.labelled import check_classes, count_by_class, name_classes
 from gristmill.domains.text.settings import Ingest, Schema
 from gristmill.errors import DataError, count_of
-from gristmill.sources.parts import part_of_cell
 from gristmill.sources.quarantine import Quarantine
 from gristmill.sources.rows import FixedColumns, Rows, TableSource
+from gristmill.sources.set_names import part_of_cell
 from gristmill.util.table_io import as_texts, write_document, write_table
 
 RESERVED_COLUMNS = ("id", "text", "label", "part", "tokens", "characters", "length")  # written by the stages

@@ -14,7 +14,7 @@ from gristmill.domains.common.folds import Positions
 from gristmill.domains.common.supervised import ClassifierLearner
 from gristmill.domains.text.dataset import Prepared, texts_of
 from gristmill.domains.text.text_classifier import LabelledTexts, Padding, TextClassifier
-from gristmill.training.outputs import ClosedForm
+from gristmill.training.train_steps import ClosedForm
 from gristmill.util.timing import fastest
 
 _MAX_TIMED = 256  # texts

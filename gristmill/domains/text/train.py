@@ -27,8 +27,8 @@ from gristmill.errors import RequestError
 from gristmill.settings.number_text import format_number
 from gristmill.training.feed import Gather, GatheredFeed
 from gristmill.training.fit import Batch, Feed, FitArguments, fit
-from gristmill.training.outputs import ClosedForm, Model, build_network, check_network_shape
 from gristmill.training.seeds import seeded, shuffled
+from gristmill.training.train_steps import ClosedForm, Model, build_network, check_network_shape
 from gristmill.util.chunking import in_blocks
 
 _PROBE_TEXTS, _MAX_PROBE_TOKENS, _MAX_PROBE_PADDING = 32, 8, 100  # random texts that padding must not affect

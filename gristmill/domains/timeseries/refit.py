@@ -17,7 +17,7 @@ from gristmill.domains.timeseries.train import AnyModel, fit_forecaster
 from gristmill.settings.selection import Auto
 from gristmill.training.fit import FitArguments
 from gristmill.training.history import TrainingHistory
-from gristmill.training.outputs import write_trained
+from gristmill.training.train_steps import write_trained
 from gristmill.util.table_io import read_document
 
 

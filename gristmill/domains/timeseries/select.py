@@ -22,7 +22,7 @@ from gristmill.scores import MODEL
 from gristmill.settings.selection import Select
 from gristmill.training import saved_network
 from gristmill.training.history import TrainingHistory
-from gristmill.training.outputs import write_trained
+from gristmill.training.train_steps import write_trained
 
 # Few models beat the average of these on the series of forecasting competitions; trees learn from several series.
 _TRUSTED = ("ets", "theta", "tsb")  # tsb is tried only if many values are 0

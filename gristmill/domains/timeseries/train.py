@@ -20,8 +20,8 @@ from gristmill.errors import RequestError
 from gristmill.training.feed import GatheredFeed
 from gristmill.training.fit import Batch, FitArguments, OnEpoch, fit
 from gristmill.training.history import TrainingHistory
-from gristmill.training.outputs import ClosedForm, Model, build_network, check_network_shape, write_trained
 from gristmill.training.seeds import seeded
+from gristmill.training.train_steps import ClosedForm, Model, build_network, check_network_shape, write_trained
 
 AnyModel = Model | ClosedForm
 

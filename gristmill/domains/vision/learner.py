@@ -14,7 +14,7 @@ from gristmill.domains.vision.dataset import Prepared
 from gristmill.domains.vision.image_classifier import ImageClassifier, head_of, probabilities_of
 from gristmill.domains.vision.labelled_images import LabelledImages
 from gristmill.training import saved_network
-from gristmill.training.outputs import ClosedForm
+from gristmill.training.train_steps import ClosedForm
 
 
 class ImageLearner(ClassifierLearner[ImageClassifier]):

@@ -28,8 +28,8 @@ from gristmill.domains.vision.models import Shape
 from gristmill.domains.vision.settings import Augment
 from gristmill.training.feed import Change, Gather, GatheredFeed
 from gristmill.training.fit import Batch, Feed, FitArguments, Update, fit
-from gristmill.training.outputs import ClosedForm, Model, build_network, check_network_shape
 from gristmill.training.seeds import seeded
+from gristmill.training.train_steps import ClosedForm, Model, build_network, check_network_shape
 
 _SAMPLES, _VARIANTS_PER_SAMPLE = 6, 5  # augmented images in the report
 MAX_BYTES_IN_MEMORY = 1 << 30  # limit for decoded images; beyond it, images are read again in every epoch

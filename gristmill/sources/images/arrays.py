@@ -22,9 +22,9 @@ from gristmill.settings.base import Files
 from gristmill.sources import archives
 from gristmill.sources.archives import readable
 from gristmill.sources.file_content import open_unpacked
-from gristmill.sources.parts import PARTS
 from gristmill.sources.photo import Photo
 from gristmill.sources.rows import check_columns
+from gristmill.sources.set_names import PARTS
 from gristmill.util import npy_header
 
 if TYPE_CHECKING:

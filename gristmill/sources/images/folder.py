@@ -8,8 +8,8 @@ from typing import ClassVar, Literal
 from gristmill.errors import DataError
 from gristmill.settings.base import Files, OptionalColumn
 from gristmill.sources import archives
-from gristmill.sources.parts import part_of_folder
 from gristmill.sources.photo import Photo
+from gristmill.sources.set_names import part_of_folder
 
 READABLE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 RAW_PHOTOS = (".arw", ".cr2", ".cr3", ".dng", ".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".srw")

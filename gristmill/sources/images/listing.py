@@ -13,9 +13,9 @@ from gristmill.errors import DataError, short_repr
 from gristmill.settings.base import Column, Columns, Files, SourceLocation
 from gristmill.sources import archives
 from gristmill.sources.images.folder import PHOTO_SUFFIXES
-from gristmill.sources.parts import part_of_cell
 from gristmill.sources.photo import Photo
 from gristmill.sources.rows import check_columns
+from gristmill.sources.set_names import part_of_cell
 
 
 class Listing(Files):

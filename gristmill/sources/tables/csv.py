@@ -20,8 +20,8 @@ from gristmill.errors import DataError, count_of
 from gristmill.settings.base import NonNegativeInt, Number, PositiveInt
 from gristmill.sources.file_content import check_table, open_unpacked, read_bytes, unknown_encoding
 from gristmill.sources.number_cells import MULTIPLIER, grouped_digits, parse_numbers, plain_numbers
-from gristmill.sources.prepare import TableFiles, check_finite
 from gristmill.sources.rows import FILE_ROW, UnusableRows, check_columns, requested_columns, unusable_in_file
+from gristmill.sources.tables.table_files import TableFiles, check_finite
 from gristmill.util.toml import toml_value
 
 if TYPE_CHECKING:

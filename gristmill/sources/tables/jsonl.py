@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from gristmill.errors import DataError, short_repr
 from gristmill.settings.base import MAX_NUMBER
 from gristmill.sources.file_content import check_table, read_text
-from gristmill.sources.prepare import TableFiles
 from gristmill.sources.rows import FILE_ROW, check_columns, convert_rows, requested_columns
+from gristmill.sources.tables.table_files import TableFiles
 from gristmill.util.table_io import cell_text
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from gristmill.errors import DataError
 from gristmill.sources.file_content import check_table
-from gristmill.sources.prepare import TableFiles, check_finite
 from gristmill.sources.rows import FILE_ROW, Rows, Skip, check_columns, requested_columns
+from gristmill.sources.tables.table_files import TableFiles, check_finite
 from gristmill.util.table_io import as_texts
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from gristmill.errors import DataError
 from gristmill.settings.base import Files
 from gristmill.sources import archives
 from gristmill.sources.file_content import read_text
-from gristmill.sources.parts import part_of_folder
 from gristmill.sources.rows import Rows, select_columns
+from gristmill.sources.set_names import part_of_folder
 
 TEXTS = (".txt", ".txt.gz")
 

@@ -1,8 +1,8 @@
 """Boosted trees, fitted by LightGBM in a process of its own.
 
 The process is spawned, because forking hangs after OpenMP has started its threads, and because nothing else in a run
-needs LightGBM. Data and trees are passed as plain arrays (`exchange.py`): nothing is pickled. `process.py` is its
-program, and `network.py` makes Keras layers of the trees.
+needs LightGBM. Data and trees are passed as plain arrays (`exchange.py`): nothing is pickled. `lightgbm_process.py` is
+its program, and `network.py` makes Keras layers of the trees.
 """
 
 import json
@@ -17,7 +17,7 @@ from typing import IO, cast
 
 from gristmill.errors import Unsuitable, WorkError
 from gristmill.training.deadline import check_deadlines, waiting
-from gristmill.training.trees import process
+from gristmill.training.trees import lightgbm_process
 from gristmill.training.trees.exchange import (
     NOT_LOADABLE,
     TREES_FILE,
@@ -85,7 +85,7 @@ class _Process:
                 raise WorkError(f"the process that fits trees ended with status {running.returncode}: {message}")
 
     def _start(self) -> "subprocess.Popen[str]":
-        line, environment = module_command(process.__name__)
+        line, environment = module_command(lightgbm_process.__name__)
         # Threads that wait actively for each other are ten times slower on a machine with other work.
         environment |= {"OMP_WAIT_POLICY": "passive"}
         # A pipe that nobody reads would stop the process when it is full.

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from conftest import ROOT
 from gristmill.config.tables import read_schema
 from gristmill.data_schema.checks import column_violations
+from gristmill.data_schema.current_data import as_toml, propose
 from gristmill.data_schema.proposal import SchemaRule, class_rules, name_rules, number_rules, size_rules
-from gristmill.data_schema.today import as_toml, propose
 from gristmill.domains.generation import ingest as generation
 from gristmill.domains.generation import settings as generation_settings
 from gristmill.domains.tabular import ingest as tabular

@@ -9,11 +9,11 @@ import pytest
 from gristmill.errors import RequestError
 from gristmill.project.predictor import reader_of, with_columns
 from gristmill.settings.base import Settings
-from gristmill.sources.prepare import TableFiles
 from gristmill.sources.tables.csv import Csv
 from gristmill.sources.tables.inline import Inline
 from gristmill.sources.tables.jsonl import Jsonl
 from gristmill.sources.tables.parquet import Parquet
+from gristmill.sources.tables.table_files import TableFiles
 from gristmill.sources.texts.folder import Folder
 
 LINE = Inline(kind="inline", x=(1,), y=(1,))

@@ -22,8 +22,8 @@ from gristmill.training.saved_network import predict_in_batches
 from gristmill.training.trees import fit as trees
 from gristmill.training.trees.exchange import TreeFit, Trees, TreeSettings, average_trees, read_trees, write_trees
 from gristmill.training.trees.fit import fit_trees
+from gristmill.training.trees.lightgbm_process import options_of, round_down
 from gristmill.training.trees.network import paths_of, tree_network
-from gristmill.training.trees.process import options_of, round_down
 from gristmill.util.files import StatCache
 
 ROWS, WIDTH = 600, 5
@@ -396,4 +396,4 @@ def test_an_edit_of_the_process_makes_boosted_trees_stale(domain: str, tmp_path:
     kind = f"gristmill.domains.{domain}.models.boosted_trees"
     modules = PackageCode(StatCache(tmp_path)).modules([kind])
 
-    assert "gristmill.training.trees.process" in code_closure([kind], modules)
+    assert "gristmill.training.trees.lightgbm_process" in code_closure([kind], modules)

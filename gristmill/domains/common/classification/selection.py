@@ -23,7 +23,7 @@ from gristmill.errors import WorkError
 from gristmill.settings.selection import Select
 from gristmill.training.average_network import average_networks
 from gristmill.training.history import TrainingHistory
-from gristmill.training.outputs import write_history
+from gristmill.training.train_steps import write_history
 from gristmill.util.table_io import write_table
 
 N = TypeVar("N", bound=NetworkModel)

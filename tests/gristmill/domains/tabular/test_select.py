@@ -30,7 +30,7 @@ from gristmill.errors import Unsuitable
 from gristmill.settings.selection import Auto, Select
 from gristmill.training import saved_network
 from gristmill.training.history import TrainingHistory
-from gristmill.training.outputs import write_trained
+from gristmill.training.train_steps import write_trained
 from gristmill.util.table_io import read_document
 from gristmill.util.table_io import read_table as read_parquet
 from helpers.eager import eagerly

@@ -17,8 +17,8 @@ from gristmill.domains.text.train import check_padding_ignored, train
 from gristmill.errors import RequestError
 from gristmill.settings.custom_code import CustomCode
 from gristmill.training import saved_network
-from gristmill.training.outputs import check_network_shape
 from gristmill.training.progress import Epoch
+from gristmill.training.train_steps import check_network_shape
 from gristmill.util.table_io import read_document, read_table
 from helpers.small_tokens import LENGTH, VOCABULARY, telling, write_tokens
 

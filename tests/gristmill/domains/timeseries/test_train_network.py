@@ -18,7 +18,7 @@ from gristmill.domains.timeseries.settings import Train
 from gristmill.domains.timeseries.train import build, check_compatible, fit_forecaster, pinball
 from gristmill.errors import RequestError
 from gristmill.settings.custom_code import CustomCode
-from gristmill.training.outputs import build_network
+from gristmill.training.train_steps import build_network
 from helpers.small_runs import assembled, networks
 
 RANDOM = np.random.default_rng(0)

@@ -24,7 +24,7 @@ from gristmill.domains.vision.train import train
 from gristmill.errors import Unsuitable
 from gristmill.settings.selection import Select
 from gristmill.training import saved_network
-from gristmill.training.outputs import ClosedForm
+from gristmill.training.train_steps import ClosedForm
 from gristmill.util.table_io import read_document, read_table
 from helpers.small_base import CUT, SMALL
 from helpers.small_prepared import coloured, write_prepared

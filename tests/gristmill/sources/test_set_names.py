@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gristmill.errors import DataError
-from gristmill.sources.parts import part_of_cell, part_of_folder
+from gristmill.sources.set_names import part_of_cell, part_of_folder
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""An own function that cleans the frame of each file of a table before anything else reads it."""
+"""A source of tables in files. An own function can clean the data frame of each file before anything else reads it."""
 
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
