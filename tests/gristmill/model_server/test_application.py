@@ -14,7 +14,6 @@ import psutil
 import pytest
 
 from gristmill.model_server import answers
-from gristmill.model_server.champions import ServedModel
 from gristmill.model_server.responses import Limits
 from gristmill.project.prediction_formats import json_rows
 from gristmill.project.project import Project
@@ -299,8 +298,9 @@ def test_a_request_of_long_texts_or_deep_lists_takes_little_memory(houses: Serve
 def test_limits_and_other_web_pages(houses: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     address, release = str(houses.client.base_url), threading.Event()
 
-    def held(model: ServedModel, asked: Any, check: Callable[[], None]) -> None:
+    def held(*arguments: Any) -> None:
         release.wait(60)
+        check: Callable[[], None] = arguments[-1]
         check()
 
     with served(houses.project, "houses", limits=Limits(bytes=50, seconds=0.5)) as small:
