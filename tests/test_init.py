@@ -36,7 +36,7 @@ def test_what_is_found_and_guessed_is_said_with_the_next_command(command: Comman
     assert lines[0] == "volume of nile.csv: 100 rows of 2 columns"
     assert 'ingest.time            "year"    from 1871 to 1970' in lines
     assert lines[-2:] == [
-        "written  my project/pipelines.toml, with a reason for each guess: change what is wrong",
+        "written  my project/pipelines.toml, with a reason for each guess. Check the guesses.",
         "next     cd 'my project' && gristmill run nile",
     ]
     assert Project.open(here / "my project").catalogue.pipeline("nile").domain == "timeseries"

@@ -286,7 +286,11 @@ def difference_in_words(contest: "Contest | None", name: str, other: str, names:
     mean, low, high = format_numbers([float(differences.mean()), *interval], digits=3)
     method, count = "moving-block bootstrap" if contest.block else "bootstrap", len(differences)
     has_zero = interval[0] <= 0 <= interval[1]
-    chance = "contains 0: the difference could be chance" if has_zero else "does not contain 0: chance is unlikely"
+    chance = (
+        "contains 0, so the difference could be chance"
+        if has_zero
+        else "does not contain 0, so the difference is unlikely to be chance"
+    )
     return (
         f"The {metric} of {names[0]} minus that of {names[1]} is {mean} ({better} is better), with a "
         f"{CONFIDENCE_LEVEL:.0%} interval from {low} to {high} ({method}, {count:,} paired errors). "

@@ -73,7 +73,7 @@ class Proposal:
 
 def as_toml(name: str, proposal: Proposal) -> str:
     """Return the text of a `pipelines.toml`, each guess followed by its reason."""
-    lines = ["# Written by `gristmill init`: change what is wrong. The comments give reasons."]
+    lines = ["# Written by `gristmill init`. Check the guesses: the comments give reasons."]
     for note in proposal.notes:
         lines += textwrap.wrap(_printable(note), _WIDTH, initial_indent="# ", subsequent_indent="# ")
     lines += ["", f"[pipelines.{name}]", *_setting_lines(Guess("domain", proposal.domain, proposal.why))]

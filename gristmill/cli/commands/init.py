@@ -90,7 +90,7 @@ def init(
         keep_downloads(folder, Path(downloads))
     for line in proposal_lines(proposal, console.terminal_width()):
         typer.echo(line)
-    typer.echo(f"\nwritten  {path}, with a reason for each guess: change what is wrong")
+    typer.echo(f"\nwritten  {path}, with a reason for each guess. Check the guesses.")
     if not is_store_ignored(folder):
         typer.echo(f"git      {folder / '.gitignore'} is kept: add {STORE_FOLDER}, so that git ignores the store")
     change_folder = "" if folder.resolve() == Path.cwd() else f"cd {shlex.quote(str(folder))} && "

@@ -155,7 +155,7 @@ def test_a_run_whose_scores_were_removed_cannot_be_compared(later: Record) -> No
         _ = found.document
 
 
-@pytest.mark.parametrize(("shift", "words"), [(0.0, "the difference could be chance"), (0.5, "chance is unlikely")])
+@pytest.mark.parametrize(("shift", "words"), [(0.0, "the difference could be chance"), (0.5, "unlikely to be chance")])
 def test_a_difference_could_be_chance_if_its_interval_contains_0(shift: float, words: str) -> None:
     noise = np.random.default_rng(0).normal(size=(2, 400))
     errors = {"one": np.abs(noise[0]) + shift, "other": np.abs(noise[1])}
