@@ -75,6 +75,7 @@ def test_what_has_nothing_to_compute_imports_none_of_the_heavy_libraries(
     assert last is None or done.stdout.splitlines() == [last]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -177,6 +178,7 @@ def test_a_run_prints_plan_scores_report_and_bundle(finished: Path, command: Com
     assert all(" fresh (" in line for line in progress[1:])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [("-q", "run", "small"), ("run", "-q", "small"), ("run", "small", "--quiet")])
 def test_quiet_prints_results_and_neither_plan_nor_progress(
     finished: Path, command: Command, words: tuple[str, ...]
@@ -243,6 +245,7 @@ def test_quiet_prints_no_epochs(project: Path, command: Command, prefect_api: st
     assert (said.status, said.err) == (0, "")
 
 
+@pytest.mark.slow
 def test_run_as_json_holds_the_scores_beside_the_baselines(finished: Path, command: Command) -> None:
     said = command("run", "small", "--refresh", "ingest", "--json")
 
@@ -331,6 +334,7 @@ def test_a_run_whose_scores_are_damaged_is_not_shown(finished: Path, command: Co
     assert said.err.startswith(f"error: {scored}/scores.json: altered since it was published")
 
 
+@pytest.mark.slow
 def test_runs_lists_the_newest_first(finished: Path, command: Command) -> None:
     command("run", "small", "--refresh", "ingest")
 
@@ -377,6 +381,7 @@ def test_ls_shows_state_and_headline(finished: Path, command: Command) -> None:
     assert command("ls", "--all").out.splitlines()[-1].split()[:4] == ["lost", "timeseries", "no", "data"]
 
 
+@pytest.mark.slow
 def test_report_writes_a_page_and_prints_its_path(finished: Path, command: Command) -> None:
     said = command("report", "small")
 
@@ -488,6 +493,7 @@ def test_predict_into_a_folder_that_is_not_there_is_one_line(finished: Path, com
     assert str(finished / "none") in line
 
 
+@pytest.mark.slow
 @pytest.mark.fault(7)
 def test_verify_finds_damage_and_repair_lets_the_next_run_heal_it(finished: Path, command: Command) -> None:
     sound = command("verify")
@@ -541,6 +547,7 @@ def test_gc_frees_what_no_run_refers_to_and_nothing_that_one_does(finished: Path
     assert command("gc").out == "Freed 0.0 MiB in 0 items.\n"
 
 
+@pytest.mark.slow
 def test_doctor_tells_what_is_there_and_what_is_needed(finished: Path, command: Command) -> None:
     toml = (finished / "pipelines.toml").read_text()
     lost = toml.replace("pipelines.small", "pipelines.lost").replace("series.csv", "lost.csv")

@@ -63,6 +63,7 @@ def plan_of(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
     return {step["stage"]: step["reason"] for step in json.loads(done.stdout) if step["state"] != "fresh"}
 
 
+@pytest.mark.slow
 def test_nothing_edited_nothing_runs(edited: Path, code: Path, gristmill: Gristmill) -> None:
     assert plan_of(gristmill("plan", "small", "--json", code=code)) == {}
 
@@ -84,6 +85,7 @@ WITHOUT_EFFECT = [  # file, before, after
 """Edits of a comment, docstrings, a report, a model that is not chosen, a task's module and the object of a domain."""
 
 
+@pytest.mark.slow
 @pytest.mark.fault(19)
 def test_an_edit_that_no_result_depends_on_runs_nothing(edited: Path, code: Path, gristmill: Gristmill) -> None:
     for file, before, after in WITHOUT_EFFECT:
@@ -92,6 +94,7 @@ def test_an_edit_that_no_result_depends_on_runs_nothing(edited: Path, code: Path
     assert plan_of(gristmill("plan", "small", "--json", code=code)) == {}
 
 
+@pytest.mark.slow
 def test_a_new_model_runs_nothing_and_is_known(edited: Path, code: Path, gristmill: Gristmill) -> None:
     models = code / "gristmill/domains/timeseries/models"
     (models / "wide.py").write_text((models / "dense.py").read_text().replace('"dense"', '"wide"'))
@@ -110,6 +113,7 @@ def test_a_touched_source_runs_nothing(edited: Path, gristmill: Gristmill) -> No
     assert plan_of(gristmill("plan", "small", "--json")) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.fault(19)
 @pytest.mark.parametrize(
     ("file", "named", "depending"),

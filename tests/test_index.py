@@ -80,6 +80,7 @@ def test_all_pipelines_stand_on_one_page_those_that_were_run_first(finished: Pat
     }
 
 
+@pytest.mark.slow
 def test_pages_that_were_rendered_are_linked_and_link_back(finished: Path, command: Command) -> None:
     report = finished / "data/store/reports/small.html"
     command("report", "small")

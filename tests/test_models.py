@@ -102,6 +102,7 @@ def test_the_last_runs_model_is_registered_and_promoted_once(
     assert [move["why"] for move in listed["promotions"]] == ["asked for"]
 
 
+@pytest.mark.slow
 def test_the_same_bundle_of_another_run_is_the_same_version(finished: Path, command: Command, prefect_api: str) -> None:
     command("promote", "small")
     assert command("-q", "run", "small", "--set", "train.epochs=7").status == 0  # of no effect on the closed form
@@ -113,6 +114,7 @@ def test_the_same_bundle_of_another_run_is_the_same_version(finished: Path, comm
         assert command("show", "small", "--run", run.id, "--json").json["versions"] == [1]
 
 
+@pytest.mark.slow
 def test_models_are_listed_side_by_side(served: Path, command: Command) -> None:
     first, second = records(served)
 
@@ -189,6 +191,7 @@ def test_without_versions_nothing_is_listed(finished: Path, command: Command) ->
     assert command("show", "small", "--json").json["bundle"] is None
 
 
+@pytest.mark.slow
 def test_the_champion_predicts_and_each_version_when_asked(served: Path, command: Command) -> None:
     by = {number: command("predict", "small", "--version", number).out for number in ("1", "v2")}
     assert by["1"] != by["v2"]
@@ -230,6 +233,7 @@ def test_a_hold_is_of_the_champion_and_its_end_is_told(served: Path, command: Co
     assert command("promote", "small", "1").out == "small: v1 is the champion\n"
 
 
+@pytest.mark.slow
 def test_a_run_promotes_nothing(served: Path, command: Command, parity_here: None, prefect_api: str) -> None:
     before = command("predict", "small").out
     assert command("-q", "run", "small", "--set", "train.epochs=7").status == 0  # equals v1
@@ -337,6 +341,7 @@ def test_a_version_is_not_called_damaged_because_memory_is_full(served: Path, mo
     assert raised.type is WorkError
 
 
+@pytest.mark.slow
 def test_a_refreshed_export_leaves_the_version_that_serves_as_it_is(
     served: Path, command: Command, parity_here: None, prefect_api: str
 ) -> None:
@@ -538,6 +543,7 @@ def test_a_damaged_bundle_that_the_store_cannot_restore_is_given_up_and_marked(s
     assert command("predict", "small").out == before
 
 
+@pytest.mark.slow
 def test_a_command_tells_each_warning_once(served: Path, command: Command, prefect_api: str) -> None:
     edit(served / "series.csv", "1749-01,58.0", "1749-01,58.1")
     flip(model_of(served, 2))

@@ -104,6 +104,7 @@ def test_what_is_not_logged_cannot_be_monitored(finished: Path, command: Command
     assert not (finished / "data/store/predictions").exists()
 
 
+@pytest.mark.slow
 def test_rows_of_a_table_are_scored_by_their_ids(
     copy_of: Callable[[str], Path], command: Command, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -174,6 +175,7 @@ def test_a_fault_of_the_log_does_not_end_a_retraining(finished: Path, caplog: py
     assert "small: its logged predictions are not checked for errors: " in said(caplog)[0]
 
 
+@pytest.mark.slow
 def test_texts_are_scored_by_their_class(copy_of: Callable[[str], Path], command: Command) -> None:
     folder = copy_of("text")
     log_predictions(folder, "films", 'id = "ticket"')

@@ -36,6 +36,7 @@ def build(shape):
 """
 
 
+@pytest.mark.slow
 def test_a_run_returns_its_record_with_scores_report_and_bundle(finished: Path) -> None:
     project = Project.open()
 
@@ -56,6 +57,7 @@ def test_a_run_returns_its_record_with_scores_report_and_bundle(finished: Path) 
     assert (result.bundle / "signature.json").is_file()
 
 
+@pytest.mark.slow
 def test_a_run_loads_pipelines_toml_and_reads_the_code_of_gristmill_once(
     finished: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,6 +87,7 @@ def test_a_fresh_run_returns_the_last_record_and_writes_none(finished: Path) -> 
     assert len(records(finished)) == 1
 
 
+@pytest.mark.slow
 def test_settings_switched_back_and_forth_leave_records_that_tell_of_the_right_artifacts(finished: Path) -> None:
     there = {"small": ["train.epochs=7"]}  # of no effect on the closed form: equal weights under another key
     first = Project.open().record("small")
@@ -106,6 +109,7 @@ def test_settings_switched_back_and_forth_leave_records_that_tell_of_the_right_a
     assert planned(Project.open().plan("small")) == planned(Project.open(overrides=there).plan("small")) == {}
 
 
+@pytest.mark.slow
 def test_settings_that_were_tried_and_then_written_into_the_file_are_the_pipelines_own(finished: Path) -> None:
     toml = finished / "pipelines.toml"
     own = toml.read_text()
@@ -142,6 +146,7 @@ def test_a_project_with_other_settings_has_the_runs_of_these(finished: Path) -> 
     assert other.models("small")[0][0].run == tried.id
 
 
+@pytest.mark.slow
 def test_the_run_that_predicts_is_kept_however_many_settings_are_tried_after_it(finished: Path) -> None:
     toml = finished / "pipelines.toml"
     toml.write_text("[defaults]\nkeep_runs = 1\n" + toml.read_text())
@@ -157,6 +162,7 @@ def test_the_run_that_predicts_is_kept_however_many_settings_are_tried_after_it(
     assert planned(project.plan("small")) == {}
 
 
+@pytest.mark.slow
 def test_what_a_pipeline_no_longer_refers_to_is_collected_and_what_it_does_is_kept(finished: Path) -> None:
     toml = finished / "pipelines.toml"
     toml.write_text("[defaults]\nkeep_runs = 1\n" + toml.read_text())

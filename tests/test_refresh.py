@@ -41,6 +41,7 @@ def write_months(project: Path, months: int) -> None:
     (project / "series.csv").write_text("\n".join(ROWS[: months + 1]) + "\n")
 
 
+@pytest.mark.slow
 def test_runs_and_retrainings_follow_a_url_that_grows(project: Path, server: ThreadingHTTPServer, command: Any) -> None:
     assert command("run", "small").status == 0
     assert "nothing to do" in command("run", "small").out

@@ -144,6 +144,7 @@ def test_of_a_run_that_got_nowhere_there_is_its_outcome_and_nothing_to_read(fini
     assert project.result("small").record.id != begun.id
 
 
+@pytest.mark.slow
 def test_a_result_is_looked_at_without_tensorflow_or_prefect_and_without_pandas_until_a_frame_is_asked_for(
     finished: Path,
 ) -> None:

@@ -13,6 +13,7 @@ pytest_plugins = ["helpers.end_to_end"]
 pytestmark = pytest.mark.usefixtures("parity_here", "prefect_api")
 
 
+@pytest.mark.slow
 def test_a_schema_is_proposed_held_and_kept_by_the_next_run(finished: Path, command: Command) -> None:
     file = finished / "schemas/small.toml"
 

@@ -56,6 +56,7 @@ def test_the_wheel_holds_one_package_and_nothing_else(unpacked: Path) -> None:
     assert (metadata / "licenses/LICENSE").is_file()
 
 
+@pytest.mark.slow
 def test_the_source_distribution_holds_what_its_tests_and_its_documentation_read_and_builds_the_same_wheel(
     wheel: Path, tmp_path: Path
 ) -> None:
@@ -108,6 +109,7 @@ def test_the_command_works_from_the_wheel_on_what_the_checkout_made(
     assert "A few years of sunspots" in Path(report.stdout.strip()).read_text()
 
 
+@pytest.mark.slow
 def test_a_first_project_comes_from_the_wheel_alone(unpacked: Path, project: Path, gristmill: Gristmill) -> None:
     nile = "package://statsmodels/datasets/nile/nile.csv"
     init = gristmill("init", "river", "--domain", "timeseries", "--data", nile, code=unpacked)

@@ -88,6 +88,7 @@ def refused(arrive: Arrive, content: str | Table, ingest: str = "") -> str:
     return str(raised.value)
 
 
+@pytest.mark.slow
 def test_late(arrive: Arrive, tmp_path: Path) -> None:
     """Rows in the middle are missing, and come with the next arrival."""
     table = rows()
@@ -130,6 +131,7 @@ def test_doubled(arrive: Arrive) -> None:
     assert str(arrive(twice, 'duplicates = "first"').news) == "14 new"
 
 
+@pytest.mark.slow
 def test_cut_in_mid_row(arrive: Arrive, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     content = as_csv(rows())[:-8]  # before the last value
 
@@ -145,6 +147,7 @@ def test_cut_in_mid_row(arrive: Arrive, tmp_path: Path, caplog: pytest.LogCaptur
     ]
 
 
+@pytest.mark.slow
 def test_unusable_rows_of_the_source_do_not_prevent_a_forecast(arrive: Arrive, tmp_path: Path) -> None:
     arrive(as_csv(rows())[:-8], "quarantine = 0.01")
     project = Project.open(tmp_path)

@@ -98,6 +98,7 @@ def result(auto: Path) -> Result:
     return Project.open().result("small")
 
 
+@pytest.mark.slow
 def test_every_candidate_is_a_stage_and_the_selection_is_exported(result: Result) -> None:
     assert list(result.record.stages) == ["ingest", "preprocess", *TRAINED, *AFTER]
     assert result.record.outcome == "succeeded"
@@ -260,6 +261,7 @@ def test_a_budget_for_no_candidate_is_an_error_that_says_so(
     assert list(record.stages) == ["ingest", "preprocess"]
 
 
+@pytest.mark.slow
 def test_with_refresh_the_cache_has_what_the_budget_does_not_let_start_again(auto: Path) -> None:
     record = Project.open().run("small", refresh="train", budget=0.001).record
 
@@ -355,6 +357,7 @@ def test_with_a_budget_workers_only_fit_blocks_and_stop_at_its_end(
     assert made(record) == {"ingest", "preprocess", *fitted, *AFTER}
 
 
+@pytest.mark.slow
 def test_a_candidate_that_failed_is_not_fitted_to_the_blocks_of_the_backtest(
     project: Path, prefect_api: str, command: Command
 ) -> None:

@@ -13,6 +13,7 @@ from gristmill.project.project import Project
 pytest_plugins = ["helpers.end_to_end"]
 
 
+@pytest.mark.slow
 def test_a_worker_makes_the_requested_artifact_once_and_no_other(finished: Path) -> None:
     project = Project.open(finished)
     references = project.record("small").references

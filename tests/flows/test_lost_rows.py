@@ -57,6 +57,7 @@ def test_a_file_that_lost_rows_is_refused_until_it_is_restored_or_accepted(finis
     assert "100 of the 300 rows" in str(side_by_side)
 
 
+@pytest.mark.slow
 def test_a_retraining_of_a_file_that_lost_rows_is_refused(finished: Path) -> None:
     from gristmill.flows.retrain import retrain
 

@@ -53,6 +53,7 @@ def content(project: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in files if "memo" not in path.parts and "locks" not in path.parts}
 
 
+@pytest.mark.slow
 def test_a_version_is_trained_again_bit_for_bit_and_nothing_is_left_of_it(later: Path, command: Command) -> None:
     before = content(later)
 
@@ -65,6 +66,7 @@ def test_a_version_is_trained_again_bit_for_bit_and_nothing_is_left_of_it(later:
     assert content(later) == before
 
 
+@pytest.mark.slow
 def test_what_has_changed_since_a_version_is_named(later: Path, command: Command) -> None:
     file = later / "data/store/registry/small/versions/000001.json"
     document = json.loads(file.read_text())
@@ -96,6 +98,7 @@ def test_a_version_whose_data_is_gone_and_settings_of_today_are_refused(later: P
     assert "Without this data, version 1 of small can be neither trained" in command("diff", "small", "1", "2").err
 
 
+@pytest.mark.slow
 def test_after_an_error_nothing_is_left(later: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise RequestError("no")

@@ -329,6 +329,7 @@ def test_a_retraining_that_was_killed_before_the_pointer_moved_ends_in_the_same_
     assert all(stage.cached for stage in again.stages.values())
 
 
+@pytest.mark.slow
 @pytest.mark.fault(30)
 def test_one_retraining_at_a_time(project: Path, retrained: Retrain, caplog: pytest.LogCaptureFixture) -> None:
     lock = Project.open(project).catalogue.store.lock("retrain-small")
@@ -510,6 +511,7 @@ def test_a_promotion_meanwhile_stands(project: Path, retrain: Retrain, monkeypat
     assert meanwhile.champion("small") == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("asked", "said"),
     [

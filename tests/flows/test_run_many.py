@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import pytest
+
 from conftest import SMALL
 from gristmill.errors import WorkError
 from gristmill.project.project import Project
@@ -14,6 +16,7 @@ pytest_plugins = ["helpers.end_to_end"]
 BROKEN = SMALL.replace("pipelines.small", "pipelines.broken").replace('time = "month"', 'time = "day"')
 
 
+@pytest.mark.slow
 def test_pipelines_run_in_a_worker_and_one_that_fails_does_not_stop_the_other(finished: Path) -> None:
     (finished / "pipelines.toml").write_text(BROKEN + SMALL)
 

@@ -22,6 +22,7 @@ train = { epochs = 3, optimizer = "sgd", learning_rate = 0.01 }
 """
 
 
+@pytest.mark.slow
 def test_a_line_goes_from_pairs_to_an_exported_network_and_a_report(tmp_path: Path) -> None:
     (tmp_path / "pipelines.toml").write_text(TOML)
     project = Project.open(tmp_path)

@@ -107,6 +107,7 @@ def test_the_page_shows_training_and_scores(project: Path, prefect_api: str) -> 
     assert record.settings["train"]["epochs"] == 2
 
 
+@pytest.mark.slow
 def test_bad_data_is_tried_once_and_ends_the_flow_failed(
     project: Path, prefect_api: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,6 +127,7 @@ def test_bad_data_is_tried_once_and_ends_the_flow_failed(
     ]
 
 
+@pytest.mark.slow
 def test_a_source_that_was_written_to_while_it_was_read_is_read_again(
     project: Path, prefect_api: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

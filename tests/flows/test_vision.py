@@ -39,6 +39,7 @@ def reasons(project: Path, *assignments: str) -> dict[str, str]:
     return planned(Project.open(project, {"shapes": list(assignments)}).plan("shapes"))
 
 
+@pytest.mark.slow
 def test_photos_become_a_classifier_that_predicts_files_and_folders(project: Path) -> None:
     opened = Project.open(project)
     result = opened.result("shapes")

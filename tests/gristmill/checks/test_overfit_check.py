@@ -82,6 +82,7 @@ def of_tokens(folder: Path) -> TrainStage:
 SLOW = [pytest.param(of, marks=pytest.mark.slow) for of in (of_series, of_texts, of_images, of_tokens)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("of", [of_rows, *SLOW])
 def test_a_network_overfits_a_few_examples_and_trains_reproducibly(
     of: Callable[[Path], TrainStage], tmp_path: Path
@@ -111,6 +112,7 @@ class Blind(Settings):
         return keras.Model(row, keras.layers.Dense(1)(keras.layers.Rescaling(0.0)(row)))
 
 
+@pytest.mark.slow
 def test_a_network_that_does_not_see_its_input_fails(tmp_path: Path) -> None:
     (tmp_path / "rows").mkdir()
     (tmp_path / "few").mkdir()
@@ -167,6 +169,7 @@ class Unseeded(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
         return values * tf.ensure_shape(drawn, ())
 
 
+@pytest.mark.slow
 def test_a_network_that_draws_without_a_seed_is_not_reproducible(tmp_path: Path) -> None:
     (tmp_path / "rows").mkdir()
     (tmp_path / "short").mkdir()

@@ -277,6 +277,7 @@ def test_every_other_setting_of_the_blocks_changes_their_keys(project: Path, ass
     assert (after["train"] != before["train"]) == assignment.startswith("train")
 
 
+@pytest.mark.slow
 def test_reports_are_rendered_without_tensorflow() -> None:
     """Which takes seconds to load, and writes lines of its own."""
     modules = ", ".join(f"gristmill.domains.{domain}.report" for domain in DOMAINS)

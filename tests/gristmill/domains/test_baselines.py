@@ -119,6 +119,7 @@ def check_equal(scores: Scores, kind: str) -> None:
     assert not scores.headline.beats_baseline
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("domain", "write", "kind"), DOMAINS)
 def test_a_model_scores_as_the_baseline_of_its_kind(
     domain: str, write: Callable[[Path], Tables], kind: str, tmp_path: Path

@@ -50,6 +50,7 @@ def coming(client: SyncPrefectClient, deployment: DeploymentResponse) -> set[str
     return {run.name for run in client.read_flow_runs(flow_run_filter=only)}
 
 
+@pytest.mark.slow
 def test_a_project_is_created_once_and_later_only_what_differs_is_changed(
     project: Path, client: SyncPrefectClient
 ) -> None:

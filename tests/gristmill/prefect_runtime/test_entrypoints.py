@@ -20,6 +20,7 @@ def test_every_flow_is_found_under_its_name(name: str) -> None:
     assert flow.on_completion_hooks  # which tell of its end
 
 
+@pytest.mark.slow
 def test_flows_load_no_numpy_and_leave_packages_of_the_same_names_to_the_user(tmp_path: Path) -> None:
     """NumPy reads its number of threads when it is loaded, and a run sets it later than its flow is loaded."""
     for package in ("flows", "tasks"):

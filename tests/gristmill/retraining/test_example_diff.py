@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pandas as pd
+import pytest
 
 from gristmill.retraining.example_diff import CONTENT, compare_examples, diff_examples, diff_rows, unseen_examples
 from gristmill.runs.retraining_record import DataChanges
@@ -91,6 +92,7 @@ def test_examples_are_judged_on_that_nobody_was_trained_on() -> None:
     assert not unseen_examples(tested, tested).any()
 
 
+@pytest.mark.slow
 def test_to_find_nothing_new_takes_no_tensorflow() -> None:
     domains = ("generation", "tabular", "text", "vision")
     lines = [

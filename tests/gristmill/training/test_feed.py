@@ -36,6 +36,7 @@ def test_every_item_comes_once_an_epoch_the_last_batch_smaller() -> None:
     assert feed().elements == 1
 
 
+@pytest.mark.slow
 def test_a_long_epoch_comes_in_parts_that_an_interrupt_may_come_between(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = [epoch(feed(), number) for number in range(2)]
 

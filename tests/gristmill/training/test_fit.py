@@ -285,6 +285,7 @@ def test_patience_and_the_best_weights_survive_a_kill(tmp_path: Path, forked: Fo
     assert equal(network, stopped.network)
 
 
+@pytest.mark.slow
 @pytest.mark.fault(3)
 def test_a_damaged_checkpoint_is_passed_over_with_a_warning(
     tmp_path: Path, quick: Trained, caplog: pytest.LogCaptureFixture
@@ -353,6 +354,7 @@ def test_patience_keeps_the_weights_of_the_best_epoch(stopped: Trained) -> None:
     assert history.curve("val_loss")[-1] > min(history.curve("val_loss"))
 
 
+@pytest.mark.slow
 def test_patience_ends_a_training_whose_validation_loss_stays_the_same(tmp_path: Path) -> None:
     how: dict[str, Any] = {**PATIENCE, "loss": lambda truth, forecast: 0.0 * (truth - forecast)}
     train(tmp_path, until=2, **how)
@@ -392,6 +394,7 @@ def test_short_epochs_are_saved_at_the_first_the_last_and_after_a_pause(
     assert written == [names[:1]] * 3 + [names[:2]] * 2 + [names[1:]]
 
 
+@pytest.mark.slow
 def test_epochs_that_were_not_saved_are_done_again_to_the_same_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped: Trained
 ) -> None:
@@ -439,6 +442,7 @@ def test_the_rate_of_each_epoch_is_kept_beside_its_loss(quick: Trained) -> None:
     assert quick.history.search == []
 
 
+@pytest.mark.slow
 def test_a_rate_that_is_found_trains_like_the_same_rate_given(tmp_path: Path, found: Trained) -> None:
     """So nothing of the search is left in weights, seeds of dropout or optimizer."""
     rate = found.history.learning_rate
@@ -464,6 +468,7 @@ def test_a_search_cut_off_before_the_first_checkpoint_is_done_again_to_the_same_
     assert history == found.history
 
 
+@pytest.mark.slow
 def test_a_training_that_goes_on_takes_the_rate_found_before(resumed: Trained, found: Trained) -> None:
     assert [epoch.number for epoch in resumed.epochs] == [3, 4]
     assert equal(resumed.network, found.network)

@@ -77,6 +77,7 @@ def test_a_sign_of_life_is_given_before_prefect_and_tensorflow_are_imported() ->
     assert done.stdout.splitlines() == ["prefect starting False", "tensorflow loading False"]
 
 
+@pytest.mark.slow
 def test_the_users_own_configuration_of_keras_changes_nothing(tmp_path: Path) -> None:
     (tmp_path / "keras.json").write_text('{"floatx": "float16", "epsilon": 0.1, "image_data_format": "channels_first"}')
     code = (

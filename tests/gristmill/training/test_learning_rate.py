@@ -75,6 +75,7 @@ def test_a_range_test_raises_the_rate_in_200_updates_by_equal_factors_from_a_mil
     assert np.diff(np.log(rates)) == pytest.approx(np.full(199, np.log(1e6) / 199))
 
 
+@pytest.mark.slow
 def test_a_range_test_trains_like_training_does(trials: list[RateTrial]) -> None:
     """Its losses are those of Keras' own training at these rates."""
     same = network()
@@ -101,6 +102,7 @@ def test_the_smoothed_loss_is_a_mean_that_forgets(trials: list[RateTrial]) -> No
         assert trials[count - 1].smoothed == pytest.approx(np.average(losses, weights=weights))
 
 
+@pytest.mark.slow
 def test_a_range_test_gives_the_same_every_time_and_leaves_the_network_as_it_was(trials: list[RateTrial]) -> None:
     made, untouched = network(), network()
     assert range_test(made, batches(), Fit(clip_norm=0.5), "mse") == trials
@@ -109,6 +111,7 @@ def test_a_range_test_gives_the_same_every_time_and_leaves_the_network_as_it_was
         np.testing.assert_array_equal(one.value, other.value, err_msg=one.path)
 
 
+@pytest.mark.slow
 def test_a_range_test_ends_where_the_loss_has_become_four_times_its_best() -> None:
     """The loss of the batches is 1, and from the sixtieth on 100."""
     targets = np.ones((100, 8, 1), np.float32)

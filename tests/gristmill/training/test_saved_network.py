@@ -62,6 +62,7 @@ class Canary:
         return (Path.touch, (self._path,))
 
 
+@pytest.mark.slow
 def test_a_network_comes_back_with_all_it_holds(written: "tuple[keras.Model, Path]") -> None:
     network, folder = written
 

@@ -229,6 +229,7 @@ def test_rows_without_a_split_give_their_mean() -> None:
     assert predict_in_batches(network_of(forest), features)[:, 0] == pytest.approx(np.full(10, 4.5))
 
 
+@pytest.mark.slow
 def test_equal_fits_are_equal_with_any_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """The rows are so many that more than one thread is used."""
     features, target = rows(45_000)
@@ -245,6 +246,7 @@ def test_equal_fits_are_equal_with_any_number_of_threads(monkeypatch: pytest.Mon
         assert np.array_equal(values, found[1][name]), name
 
 
+@pytest.mark.slow
 def test_a_fit_that_was_stopped_leaves_no_answer_to_the_next_one() -> None:
     given = TreeFit(*rows(), SMALL)
     (expected,) = fit_trees([given])
@@ -292,6 +294,7 @@ def test_a_saved_network_predicts_the_same(fitted: tuple[TreeFit, Trees], networ
     assert len((tmp_path / "architecture.json").read_text()) < 60_000  # the tables are weights
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["saved_model", "keras", "lite", "onnx"])
 def test_each_format_predicts_the_same(
     fitted: tuple[TreeFit, Trees], network: keras.Model, form: str, tmp_path: Path
@@ -325,6 +328,7 @@ def test_a_process_that_ends_early_is_an_error_with_its_last_message(
         fit_trees([TreeFit(*rows(), SMALL)])
 
 
+@pytest.mark.slow
 def test_what_lightgbm_cannot_fit_is_a_failure_of_the_candidate_after_which_others_are_fitted() -> None:
     features, target = rows()
     classes = TreeFit(features, np.arange(ROWS) % 5, dataclasses.replace(SMALL, objective="multiclass", classes=2))

@@ -45,6 +45,7 @@ def test_the_tokens_are_a_table_of_one_column(tmp_path: Path) -> None:
     assert [str(kind) for kind in table.dtypes] == ["int32"]
 
 
+@pytest.mark.slow
 def test_the_vocabulary_is_the_tokenizers(written: Folders) -> None:
     data = dataset.read(written["preprocess"])
 

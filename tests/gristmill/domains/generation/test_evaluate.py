@@ -43,6 +43,7 @@ def predicted_one_by_one(run: Path, part: str) -> tuple[list[float], list[bool]]
     return bits, right
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("run", "part"), [("written", "test"), ("in_lines", "validation")])
 def test_every_token_is_predicted_once_from_what_came_before_it(
     run: str, part: str, request: pytest.FixtureRequest

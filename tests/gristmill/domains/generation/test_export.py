@@ -55,6 +55,7 @@ def served(bundle: Path, prompts: list[str], **numbers: Any) -> list[str]:
     return [text.decode() for text in texts.numpy()]
 
 
+@pytest.mark.slow
 def test_a_bundle_holds_the_model_the_signature_and_the_scores(characters: Path, written: Folders) -> None:
     assert {path.name for path in characters.iterdir()} == {"saved_model", "scores.json", "signature.json", *KIT}
     scores = read_document(characters / "scores.json")
@@ -66,6 +67,7 @@ def test_a_bundle_holds_the_model_the_signature_and_the_scores(characters: Path,
     assert "needs" not in signature
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", ["characters", "words"])
 def test_pieces_are_what_the_model_serves_at_once(level: str, request: pytest.FixtureRequest) -> None:
     bundle: Path = request.getfixturevalue(level)

@@ -87,6 +87,7 @@ def test_a_context_that_no_token_followed_leaves_everything_to_the_shorter_model
     assert tables[1].weights.tolist() == [0.5, 0.5, 1.0]  # 5 is last
 
 
+@pytest.mark.slow
 def test_keys_of_long_grams_with_many_tokens_stay_small() -> None:
     line = np.random.default_rng(0).integers(1, 50_000, 3000).tolist()
 

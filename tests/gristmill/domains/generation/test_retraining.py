@@ -77,6 +77,7 @@ def bits_of(folders: Folders, text: str, begin: int) -> np.ndarray:
     return -np.log2(chances[np.arange(len(chances)), ids[begin:]])
 
 
+@pytest.mark.slow
 def test_lines_are_new_at_the_end_and_late_before_it(champion: Folders, tmp_path: Path) -> None:
     before = champion["ingest"]
 
@@ -132,6 +133,7 @@ def test_of_a_text_that_has_changed_before_its_end_there_is_nothing_to_say(champ
         assert (found.errors, found.inputs) == (None, [])
 
 
+@pytest.mark.slow
 def test_all_are_judged_on_the_same_text_that_nobody_was_trained_on(champion: Folders, challenger: Folders) -> None:
 
     found = RETRAINING.contest(challenger, Champion(champion, {}))

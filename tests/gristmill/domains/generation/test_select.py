@@ -73,6 +73,7 @@ def selected(prepared: Path, candidates: Candidates, tmp_path: Path) -> Callable
     return call
 
 
+@pytest.mark.slow
 def test_the_candidate_with_the_fewest_bits_is_selected_alone(
     selected: Callable[..., Path], candidates: Candidates
 ) -> None:
@@ -149,6 +150,7 @@ def test_no_candidate_is_fast_enough(selected: Callable[..., Path]) -> None:
     assert "; ngram: a prediction takes " in str(none_left.value)
 
 
+@pytest.mark.slow
 def test_every_candidate_is_scored_once(
     selected: Callable[..., Path], candidates: Candidates, prepared: Path, tmp_path: Path
 ) -> None:

@@ -72,6 +72,7 @@ def test_a_seed_draws_the_same_and_another_one_does_not() -> None:
     assert len(set(tokens(50))) > 1
 
 
+@pytest.mark.slow
 def test_each_token_after_a_prefix_is_the_likeliest_of_the_probabilities_that_are_scored() -> None:
     keras.utils.set_random_seed(7)
     shape = Shape(vocabulary=30, length=6, after_each=False)

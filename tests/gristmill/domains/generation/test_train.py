@@ -60,6 +60,7 @@ def trained(tmp_path: Path) -> Callable[..., Path]:
     return call
 
 
+@pytest.mark.slow
 def test_a_network_learns_to_tell_the_next_token(trained: Callable[..., Path]) -> None:
     check_learned(trained(WINDOWS, "windows", patience=12), "windows")
 

@@ -124,6 +124,7 @@ def test_the_strongest_contributions_are_in_words() -> None:
     assert made["contribution_note"].tolist() == [30.0, -0.62]
 
 
+@pytest.mark.slow
 def test_the_bundle_explains_what_it_predicts(mixed: dict[str, Path], of_houses: tuple[Csv, Ingest, Path]) -> None:
     source, ingest, file = of_houses
 

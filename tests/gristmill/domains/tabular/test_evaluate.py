@@ -70,6 +70,7 @@ def test_the_headline_sets_the_model_beside_the_baseline_of_the_lowest_error(mix
     }
 
 
+@pytest.mark.slow
 def test_a_part_that_is_not_there_has_no_scores_and_a_single_row_no_share_explained(line: Folders) -> None:
     scores = read_document(line["evaluate"] / "scores.json")
 
@@ -135,6 +136,7 @@ def test_a_column_may_have_any_name(mixed: Folders) -> None:
     assert {feature["feature"] for feature in found["features"]} == {"self", "order", "part"}
 
 
+@pytest.mark.slow
 def test_a_model_that_is_a_baseline_has_its_threshold(run_on: Callable[..., Folders]) -> None:
     random = np.random.default_rng(1)  # with 0.18 on all folds, and 0.5 on the validation set alone
     x = random.normal(size=200).round(3)
@@ -149,6 +151,7 @@ def test_a_model_that_is_a_baseline_has_its_threshold(run_on: Callable[..., Fold
     assert scores["headline"]["model"] == scores["headline"]["baseline"]
 
 
+@pytest.mark.slow
 def test_texts_have_an_importance_but_no_partial_dependence(run_on: Callable[..., Folders], tmp_path: Path) -> None:
     file = tmp_path / "films.csv"
     days, films = np.resize(["warm day", "cold day", "long night"], 40), np.resize(["good film", "bad film"], 40)
@@ -164,6 +167,7 @@ def test_texts_have_an_importance_but_no_partial_dependence(run_on: Callable[...
     assert "Importance of the features" in [section.title for section in sections(made)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["regression", "classification"])
 def test_a_perfect_score_names_the_column_that_gives_the_target_away(
     run_on: Callable[..., Folders], tmp_path: Path, task: Literal["regression", "classification"]
@@ -182,6 +186,7 @@ def test_a_perfect_score_names_the_column_that_gives_the_target_away(
     assert f"Warning: {warning}." in next(iter(sections(made))).note
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_leak", [True, False])
 def test_a_leak_that_the_logistic_baseline_finds_too_is_warned_of(
     run_on: Callable[..., Folders], tmp_path: Path, is_leak: bool

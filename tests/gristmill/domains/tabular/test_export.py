@@ -120,6 +120,7 @@ def test_a_row_of_the_file_as_json_gets_the_scored_answer(
         assert made["label"].numpy().tolist() == [names[int(np.argmax(expected))]]
 
 
+@pytest.mark.slow
 def test_the_label_is_decided_by_the_threshold_and_proved(classes: Folders, parity_here: None, tmp_path: Path) -> None:
     network, inputs = saved_network.read(classes["train"]), dataset.read(classes["preprocess"]).inputs
     first = keras.ops.sum(network(network.input)[:, :2], axis=1, keepdims=True)
@@ -162,6 +163,7 @@ def test_many_columns_are_one_frame_without_a_warning_of_pandas() -> None:
     assert unusual_rows(data).shape == (3, 120)
 
 
+@pytest.mark.slow
 def test_a_model_that_treats_empty_cells_in_another_way_is_refused(
     classes: Folders, parity_here: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -125,6 +125,7 @@ def test_without_a_new_row_there_is_nothing_to_say(mixed: Folders, ingested: Ing
     assert (found.errors, found.inputs) == (None, [])
 
 
+@pytest.mark.slow
 def test_all_are_judged_on_rows_that_nobody_was_trained_on(mixed: Folders, later: Folders) -> None:
 
     found = RETRAINING.contest(later, Champion(mixed, {}))

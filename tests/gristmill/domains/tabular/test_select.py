@@ -80,6 +80,7 @@ def selected(made: tuple[Path, dict[str, CandidateArtifacts]], tmp_path_factory:
     return out
 
 
+@pytest.mark.slow
 def test_every_candidate_predicts_all_of_few_rows(made: tuple[Path, dict[str, CandidateArtifacts]]) -> None:
     for name in MODELS:
         assert held_out.read(made[1][name].train).index.tolist() == list(range(75))
@@ -148,6 +149,7 @@ def test_limits_hold(made: tuple[Path, dict[str, CandidateArtifacts]], tmp_path:
     assert counts["members"] == 1
 
 
+@pytest.mark.slow
 def test_evaluate_scores_every_candidate_and_held_out_predictions_of_the_validation_set(
     made: tuple[Path, dict[str, CandidateArtifacts]], selected: Path, tmp_path: Path
 ) -> None:

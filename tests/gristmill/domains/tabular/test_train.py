@@ -78,6 +78,7 @@ def test_training_writes_the_network_and_its_course(fit: Fit, eager: None) -> No
     assert saved_network.read(out).count_params() == (4 + 1) * 4 + (4 + 1)
 
 
+@pytest.mark.slow
 def test_one_neuron_learns_the_plane(fit: Fit) -> None:
     """By plain gradient descent; the town adds 9 to three times x."""
     plane = Dense(kind="dense", units=())
@@ -97,6 +98,7 @@ def test_the_kept_epoch_is_the_best_of_validation(fit: Fit) -> None:
     assert read_document(out / "training.json")["best_epoch"] == epochs["val_loss"].argmin() + 1
 
 
+@pytest.mark.slow
 def test_training_depends_on_the_seed_and_not_on_the_test_part(fit: Fit, eager: None) -> None:
     changed = TABLE.assign(y=TABLE["y"].where(PARTS != "test", -1e6), x=TABLE["x"].where(PARTS != "test", 1e6))
 

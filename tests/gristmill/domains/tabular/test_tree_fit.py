@@ -61,6 +61,7 @@ def test_a_name_of_noise_does_not_mislead() -> None:
     assert errors[1] < 1.1 * errors[0]
 
 
+@pytest.mark.slow
 def test_trees_find_the_price() -> None:
     data = prepared(400)
     model = SMALL.model_copy(update={"rounds": None}).tuned(data)
@@ -120,6 +121,7 @@ def test_errors_of_choices_have_the_weights_of_balanced_classes() -> None:
     assert errors == pytest.approx([-(11 * np.log(0.75) + np.log(0.25)) / 12, -(np.log(0.75) + np.log(0.25)) / 2])
 
 
+@pytest.mark.slow
 def test_choices_are_made_on_training_rows_alone() -> None:
     data = prepared()
     changed = prepared()

@@ -29,6 +29,7 @@ def again(run: Folders, settings: Evaluate, out: Path) -> dict[str, int]:
     return evaluate(evaluate=settings, ingest=run["ingest"], preprocess=run["preprocess"], train=run["train"], out=out)
 
 
+@pytest.mark.slow
 def test_every_text_of_validation_and_test_is_predicted_in_order(opinions: Folders) -> None:
     data, rows = dataset.read(opinions["preprocess"]), read_table(opinions["evaluate"] / "predictions.parquet")
 
@@ -50,6 +51,7 @@ def test_scores_are_those_of_the_written_predictions(opinions: Folders) -> None:
     assert sum(map(sum, written["confusion"])) == sum(one["examples"] for one in written["calibration"]) == 40
 
 
+@pytest.mark.slow
 def test_a_perfect_score_names_the_strongest_keyword(
     verdicts: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,6 +156,7 @@ def test_the_telling_tokens_are_those_that_tell(opinions: Folders, verdicts: Fol
             assert set(told.loc[told["class"] == name, "token"].head(2)) == set(own)
 
 
+@pytest.mark.slow
 def test_the_same_again_writes_the_same(opinions: Folders, tmp_path: Path) -> None:
     counts = again(opinions, Evaluate(slices=("shop", "length"), neighbours=NEIGHBOURS), tmp_path)
 
@@ -164,6 +167,7 @@ def test_the_same_again_writes_the_same(opinions: Folders, tmp_path: Path) -> No
     json.loads(written["scores.json"], parse_constant=pytest.fail)  # NaN is no JSON
 
 
+@pytest.mark.slow
 def test_of_no_words_the_most_telling_tokens_are_looked_up(opinions: Folders, tmp_path: Path) -> None:
     again(opinions, Evaluate(), tmp_path)
 

@@ -60,6 +60,7 @@ def attempt(judged: Folders, tmp_path: Path, parity_here: None) -> Attempt:
     return call
 
 
+@pytest.mark.slow
 def test_a_bundle_holds_the_model_its_signature_the_scores_and_the_embedding(bundled: Folders) -> None:
     assert {path.name for path in bundled["export"].iterdir()} == {
         "saved_model",

@@ -61,6 +61,7 @@ def challenger(tmp_path_factory: pytest.TempPathFactory) -> Folders:
     return run(tmp_path_factory.mktemp("challenger"), pd.concat([texts(100), texts(60, seed=1)], ignore_index=True))
 
 
+@pytest.mark.slow
 def test_texts_are_new_of_another_class_or_part_or_gone(champion: Folders, tmp_path: Path) -> None:
     rows = texts(100)
     moved = rows.copy()
@@ -117,6 +118,7 @@ def test_without_a_new_text_there_is_nothing_to_say(champion: Folders, tmp_path:
     assert (found.errors, found.inputs) == (None, [])
 
 
+@pytest.mark.slow
 def test_all_are_judged_on_texts_that_nobody_was_trained_on(champion: Folders, challenger: Folders) -> None:
 
     found = RETRAINING.contest(challenger, Champion(champion, {}))

@@ -124,6 +124,7 @@ def expected(average: TextClassifier) -> Any:
     return softmax(logits, axis=1)
 
 
+@pytest.mark.slow
 def test_probabilities_are_the_geometric_mean_of_scaled_ones(average: TextClassifier) -> None:
     made = average.predict(NEW)
 

@@ -82,6 +82,7 @@ def test_a_network_learns_to_give_probabilities_of_tokens(classes: int, batches:
     assert counts == {"parameters": saved_network.read(out).count_params(), "epochs": 12}
 
 
+@pytest.mark.slow
 def test_a_flattened_network_is_trained_and_judged_at_full_length(tmp_path: Path, eager: None) -> None:
     out, _ = run(tmp_path, FLAT, classes=2, epochs=1, batch_size=64)
 
@@ -106,6 +107,7 @@ def test_classes_are_weighed_and_labels_smoothed(tmp_path: Path) -> None:
     assert np.median(made.max(axis=1)) < 0.95  # not surer than it was told to be
 
 
+@pytest.mark.slow
 def test_a_model_of_ones_own_is_built_to_the_shape(tmp_path: Path, eager: None) -> None:
     file = tmp_path / "mine.py"
     file.write_text(OWN)

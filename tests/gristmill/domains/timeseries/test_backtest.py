@@ -254,6 +254,7 @@ def test_the_seed_of_a_network_is_added_to_that_of_training(run: Run, monkeypatc
     assert seeds == [5, 6]
 
 
+@pytest.mark.slow
 def test_patience_uses_validation_windows_before_the_gap_and_learned_quantiles_are_kept(run: Run) -> None:
     how = Train(epochs=4, patience=1, learning_rate=0.1, loss="quantile")
 

@@ -325,6 +325,7 @@ def test_of_many_series_some_are_searched(judge: Judge, monkeypatch: pytest.Monk
         assert read_document(folder / "scores.json")[name]["series"] == 2
 
 
+@pytest.mark.slow
 def test_a_backtest_calibrates_the_intervals_and_is_told(rolled: Folders) -> None:
     scores, blocks = (
         read_document(rolled["evaluate"] / "scores.json"),
@@ -340,6 +341,7 @@ def test_a_backtest_calibrates_the_intervals_and_is_told(rolled: Folders) -> Non
     assert blocks["end"].max() < read_predictions(rolled["evaluate"], "test")["ds"].min()
 
 
+@pytest.mark.slow
 def test_quantiles_that_a_network_learns_are_kept_and_those_of_baselines_are_calibrated(
     of_quantiles: tuple[Prepared, Path],
 ) -> None:
@@ -472,6 +474,7 @@ def auto(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReques
     return data, candidates, selected, out
 
 
+@pytest.mark.slow
 def test_every_candidate_that_did_not_fail_is_forecast_and_every_baseline_once(auto: Auto) -> None:
     columns = read_table(auto[3] / "predictions.parquet").columns.tolist()
 
@@ -493,6 +496,7 @@ def test_the_model_is_the_weighted_average_of_its_members(auto: Auto, part: str)
             assert rows[name].to_numpy() == pytest.approx(honest.ravel(), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_many_series_are_scored_a_block_at_a_time(
     auto: Auto, tried: Tried, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

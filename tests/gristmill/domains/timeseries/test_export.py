@@ -129,6 +129,7 @@ def test_each_format_predicts_from_raw_values_what_was_scored(both: Folders, for
     assert made[..., 0].ravel().tolist() == pytest.approx(test["model"].tolist(), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_the_network_trained_on_everything_is_exported_with_the_scores_of_the_judged_one(refitted: Folders) -> None:
     data, scores = dataset.read(refitted["preprocess"]), read_document(refitted["export"] / "scores.json")
     starts = data.origins("test")
@@ -168,6 +169,7 @@ def test_a_reloaded_model_that_predicts_what_the_judged_one_did_is_refused(
         with_bundle(refitted, KERAS_OF_ALL, tmp_path)
 
 
+@pytest.mark.slow
 def test_what_was_scored_may_be_exported(attempt: Tampered) -> None:
     assert (attempt(0.0) / "signature.json").exists()
 
@@ -243,6 +245,7 @@ def test_a_model_of_any_length_is_exported_as_one(
         assert bundle.load(bundled, form)(np.ones((2, 30, 1), np.float32)).shape == (2, 2, 3)
 
 
+@pytest.mark.slow
 def test_without_calibration_there_are_no_quantiles(
     tmp_path: Path, source: Csv, meaning: Ingest, series_file: Path, parity_here: None
 ) -> None:

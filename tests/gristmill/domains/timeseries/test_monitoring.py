@@ -71,6 +71,7 @@ def overall(live: LiveRows, metric: str = "mae") -> "pd.Series[Any]":
     return score_table(live, metric).iloc[0]
 
 
+@pytest.mark.slow
 def test_the_live_error_is_that_of_the_replay_to_the_last_bit(
     answered: pd.DataFrame, exported: Folders, tmp_path: Path
 ) -> None:
@@ -179,6 +180,7 @@ def test_a_shift_of_level_is_a_sign_of_the_model_that_serves(
     assert live_rows(answered, now, champion(exported), "another run").drift.errors is None
 
 
+@pytest.mark.slow
 def test_several_series_are_scored_in_units_of_their_naive_errors(
     rolled: Folders, forecast: Predict, log: PredictionLog, tmp_path: Path, parity_here: None
 ) -> None:

@@ -50,6 +50,7 @@ def of(chosen: Chosen, part: str, microseconds: dict[str, float] | None = None) 
     return data, forecasts_of(data, part, network, chosen.selected, chosen.candidates, [Drift(kind="drift")], measured)
 
 
+@pytest.mark.slow
 def test_forecasts_of_validation_are_those_of_fits_that_did_not_see_it(chosen: Chosen) -> None:
     microseconds: dict[str, float] = {}
 
@@ -100,6 +101,7 @@ def _joined(blocks: list[Forecasts], name: str) -> Any:
     return np.concatenate([block.by_name[name] for block in blocks])
 
 
+@pytest.mark.slow
 def test_a_baseline_does_not_replace_a_candidate_of_its_kind(chosen: Chosen) -> None:
     network, longer = saved_network.read(chosen.selected), SeasonalNaive(kind="seasonal_naive", season=12)
     data = chosen.data.seen_by(network)

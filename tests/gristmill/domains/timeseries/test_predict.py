@@ -50,6 +50,7 @@ def window(run: Folders, values: Any) -> Any:
     return shown.reshape(1, seen, 1)
 
 
+@pytest.mark.slow
 def test_the_horizon_after_the_last_row_is_forecast(exported: Folders, forecast: Predict) -> None:
     made = forecast(exported, WHOLE)
 
@@ -92,6 +93,7 @@ def test_a_bundle_of_an_earlier_version_forecasts_without_quantiles(
     assert made["sunspots"].tolist() == pytest.approx(forecast(exported, WHOLE)["sunspots"].tolist(), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_in_a_bundle_of_an_earlier_version_the_median_is_the_forecast(
     exported: Folders, forecast: Predict, tmp_path: Path
 ) -> None:
@@ -144,6 +146,7 @@ def test_gaps_are_treated_as_the_settings_say(exported: Folders, forecast: Predi
     assert forecast(exported, rows, filling)["ds"].iloc[0] == pd.Timestamp("1991-06-01")
 
 
+@pytest.mark.slow
 def test_learned_quantiles_are_returned(any_length: Folders, forecast: Predict) -> None:
     made = forecast(any_length, WHOLE)
 
@@ -154,6 +157,7 @@ def test_learned_quantiles_are_returned(any_length: Folders, forecast: Predict) 
     assert made["sunspots"].equals(made["sunspots quantile 0.5"].rename("sunspots"))
 
 
+@pytest.mark.slow
 def test_a_model_of_any_length_is_shown_as_much_as_asked(any_length: Folders, forecast: Predict) -> None:
     network = bundle.load(any_length["export"], "keras")
 
@@ -186,6 +190,7 @@ def numbered(tmp_path_factory: pytest.TempPathFactory, parity_here: None) -> Fol
     return with_bundle(run_stages(root, SOURCE, NUMBERED, root / "rows.csv", NUMBERED_CUT, model, Train()), KERAS)
 
 
+@pytest.mark.slow
 def test_numbered_observations_go_on_counting(numbered: Folders, forecast: Predict) -> None:
     """A wave of five observations is known for any number, so it is forecast without error."""
     made = forecast(numbered, WAVES.groupby("wave").head(40), NUMBERED, NUMBERED_CUT, steps=4)
@@ -246,6 +251,7 @@ def several(tmp_path_factory: pytest.TempPathFactory, parity_here: None) -> Fold
     return with_bundle(folders, KERAS)
 
 
+@pytest.mark.slow
 def test_each_series_is_forecast_with_its_name_and_every_target(several: Folders, forecast: Predict) -> None:
     made = forecast(several, until("2024-03-28"), SALES, SALES_CUT)
 

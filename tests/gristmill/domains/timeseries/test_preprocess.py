@@ -135,6 +135,7 @@ def positions_known_ahead(data: Prepared, starts: Any) -> Any:
     return data.histories(starts)[:, :, -1]
 
 
+@pytest.mark.slow
 @settings(max_examples=20)
 @given(
     lengths=st.lists(st.integers(10, 40), min_size=1, max_size=3),

@@ -98,6 +98,7 @@ def own(tmp_path: Path) -> Path:
     return file
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [OWN, LINEAR], ids=["a user's own function", "linear"])
 def test_it_is_another_network_on_the_scale_that_was_judged_and_leaves_the_judged_one_as_it_is(
     judge: Judge, model: Any, own: Path
@@ -123,6 +124,7 @@ def test_everything_is_all_windows_up_to_the_last_observation() -> None:
     assert len(everything.origins("train")) == 90 - 6 - 2 + 1
 
 
+@pytest.mark.slow
 def test_the_closed_form_is_that_of_all_windows(judge: Judge, tmp_path: Path) -> None:
     _, again = judge(model=LINEAR)
 
@@ -131,6 +133,7 @@ def test_the_closed_form_is_that_of_all_windows(judge: Judge, tmp_path: Path) ->
     assert predicted(again()) == pytest.approx(np.asarray(network(DATA.histories(DATA.origins("validation")))))
 
 
+@pytest.mark.slow
 def test_it_runs_as_many_epochs_as_the_judged_network_kept_at_the_rates_of_its_schedule(judge: Judge) -> None:
     """At the learning rate that was found, without a validation set to stop on."""
     told: list[Epoch] = []
@@ -181,6 +184,7 @@ def test_cut_off_it_goes_on_to_the_weights_of_an_unbroken_one(judge: Judge, monk
     assert content(out) == content(unbroken)
 
 
+@pytest.mark.slow
 def test_an_average_is_that_of_its_members_each_fitted_on_everything(
     tmp_path: Path, own: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -66,6 +66,7 @@ def of_several(rolled: Folders) -> dict[str, Section]:
     return by_title(rolled)
 
 
+@pytest.mark.slow
 def test_a_run_with_epochs_has_all_sections(of_training: dict[str, Section]) -> None:
     assert {title: len(section.pictures) for title, section in of_training.items()} == {
         "Scores": 0,
@@ -82,6 +83,7 @@ def test_a_model_in_closed_form_has_no_course_to_show(solved: Folders, blank_pic
     assert "Training" not in by_title(solved)
 
 
+@pytest.mark.slow
 def test_a_refit_is_told_with_its_course_where_it_has_one(
     trained: Folders, solved: Folders, blank_pictures: None
 ) -> None:
@@ -96,6 +98,7 @@ def test_a_refit_is_told_with_its_course_where_it_has_one(
     assert len(of_epochs.pictures) == 1
 
 
+@pytest.mark.slow
 def test_several_series_channels_and_blocks_have_sections_of_their_own(of_several: dict[str, Section]) -> None:
     assert {title: len(section.pictures) for title, section in of_several.items()} == {
         "Scores": 0,

@@ -204,6 +204,7 @@ def test_before_a_whole_horizon_has_come_there_is_no_error_but_an_input(exported
     assert len(found.inputs) == 1
 
 
+@pytest.mark.slow
 def test_all_are_judged_on_the_same_new_windows(exported: Folders, tmp_path: Path) -> None:
     gate = Gate(window=25)
     own_ends = TABLES | {"gate": gate, "preprocess": CUT.model_copy(update={"split": "per_series"})}
@@ -237,6 +238,7 @@ def test_without_a_champion_the_challenger_stands_beside_the_baselines(solved: F
     assert {CHALLENGER, "naive"} < set(found.errors)
 
 
+@pytest.mark.slow
 def test_a_champion_that_sees_more_history_is_judged_where_it_has_it(exported: Folders, tmp_path: Path) -> None:
     cut = Preprocess(history=12, horizon=2, validation=30, test=195)
     challenger = later(tmp_path, 230, cut.model_copy(update={"history": 3, "validation": 10}))
@@ -247,6 +249,7 @@ def test_a_champion_that_sees_more_history_is_judged_where_it_has_it(exported: F
     assert not any(np.isnan(errors).any() for errors in found.errors.values())
 
 
+@pytest.mark.slow
 def test_another_horizon_cannot_be_compared(exported: Folders, tmp_path: Path) -> None:
     challenger = later(tmp_path, 230, CUT.model_copy(update={"horizon": 3}))
     with pytest.raises(
@@ -261,6 +264,7 @@ def test_other_columns_cannot_be_compared(exported: Folders, tmp_path: Path) -> 
         RETRAINING.drift(now, Champion(exported, TABLES))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("season", "lag"), [(0, 1), (7, 7)])
 def test_series_of_different_scale_are_judged_in_their_own_units(
     season: int, lag: int, tmp_path: Path, served: Champion
@@ -280,6 +284,7 @@ def test_series_of_different_scale_are_judged_in_their_own_units(
     assert found.score(CHALLENGER) == pytest.approx(Scores.read(challenger["evaluate"]).test)
 
 
+@pytest.mark.slow
 def test_series_of_unequal_length_differ_from_a_baseline_as_the_scores_do(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     walks = {shop: random.normal(size=80).cumsum() for shop in "abcd"} | {"e": np.full(80, np.nan)}
@@ -297,6 +302,7 @@ def test_series_of_unequal_length_differ_from_a_baseline_as_the_scores_do(tmp_pa
         assert found.block == block
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("names", "metric"), [(("one",), "rmse"), (("one", "large"), "rmsse")])
 def test_sparse_series_are_judged_by_squared_errors_like_the_run(
     names: tuple[str, ...], metric: str, tmp_path: Path, served: Champion
@@ -321,6 +327,7 @@ def test_sparse_series_are_judged_by_squared_errors_like_the_run(
     assert found.score("naive") == pytest.approx(scores.baselines["naive"]["test"][metric])
 
 
+@pytest.mark.slow
 def test_the_mean_of_sparse_series_is_promoted_over_zero(tmp_path: Path) -> None:
     """The absolute error is smallest for a forecast of 0, which says nothing about the demand."""
     sold = np.tile([0.0, 0.0, 0.0, 4.0], 20)
@@ -359,6 +366,7 @@ model = {{ kind = "auto", preset = "{preset}" }}
     assert candidates[0] == candidates[1]
 
 
+@pytest.mark.slow
 def test_short_series_are_split_at_the_same_times_and_forecast(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     sales = {"long": random.normal(size=60), "short": random.normal(size=12)}
@@ -381,6 +389,7 @@ def test_a_shift_of_any_series_is_an_alarm(tmp_path: Path, served: Champion) -> 
         assert [column.alarm for column in found.inputs] == [True], shop
 
 
+@pytest.mark.slow
 def test_a_champion_that_sees_more_history_than_there_is_cannot_be_judged(tmp_path: Path, served: Champion) -> None:
     random = np.random.default_rng(0)
     short = {shop: random.normal(size=18) for shop in "cd"}
@@ -390,6 +399,7 @@ def test_a_champion_that_sees_more_history_than_there_is_cannot_be_judged(tmp_pa
         RETRAINING.contest(challenger, served)
 
 
+@pytest.mark.slow
 @pytest.mark.fault(34)
 def test_a_forecast_that_is_no_number_is_not_left_out_of_the_mean_over_series(tmp_path: Path) -> None:
     random = np.random.default_rng(0)

@@ -125,6 +125,7 @@ def test_autocorrelation_equals_a_loop() -> None:
     assert autocorrelation(np.ones(4)).tolist() == [1, 0, 0, 0]
 
 
+@pytest.mark.slow
 def test_the_explained_variance_is_that_of_the_shape() -> None:
     assert explained(np.tile([1.0, -1.0, 3.0], 5), 3) == pytest.approx(np.var([1, -1, 3]))
 

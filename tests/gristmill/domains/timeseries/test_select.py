@@ -114,6 +114,7 @@ def test_with_a_backtest_they_are_compared_on_its_blocks(tried: Tried, choose: C
         assert table.loc[name, "loss"] == pytest.approx(losses_by_hand(rows), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_networks_of_other_seeds_do_not_count(tried: Tried, choose: Choose, tmp_path: Path) -> None:
     """They forecast the same windows, and a candidate in closed form has none that differ."""
     _, prepared, candidates = tried
@@ -217,6 +218,7 @@ def test_a_single_forecast_is_not_enough_to_choose_on(choose: Choose, tmp_path: 
     )
 
 
+@pytest.mark.slow
 def test_a_backtest_alone_is_enough(choose: Choose, tmp_path: Path) -> None:
     (tmp_path / "prepared").mkdir()
     dataset.write(assembled(*waves(), validation=0, **CUT), tmp_path / "prepared")

@@ -70,6 +70,7 @@ def predicted(folder: Path, data: Prepared = DATA, part: str = "validation") -> 
     return np.asarray(saved_network.read(folder)(data.histories(data.origins(part))))
 
 
+@pytest.mark.slow
 def test_training_writes_the_network_and_its_course(fit: Fit) -> None:
     told: list[Epoch] = []
 
@@ -158,6 +159,7 @@ def test_without_a_validation_part_there_are_no_forecasts_of_it(fit: Fit) -> Non
     assert not (out / "validation.parquet").exists()
 
 
+@pytest.mark.slow
 def test_the_kept_epoch_is_the_best_of_validation(fit: Fit) -> None:
     """The validation loss of the published network, computed anew on raw values, is the lowest one of its course."""
     out = fit(epochs=12, patience=2, learning_rate=0.1, schedule="constant")
@@ -177,6 +179,7 @@ def test_patience_without_a_validation_part_is_refused(fit: Fit, tmp_path: Path)
     assert content(tmp_path / "out") == {}
 
 
+@pytest.mark.slow
 def test_without_a_validation_part_all_epochs_run(fit: Fit) -> None:
     out = fit(data=assembled(VALUES, **CUT | {"validation": 0}))
 
@@ -184,6 +187,7 @@ def test_without_a_validation_part_all_epochs_run(fit: Fit) -> None:
     assert read_document(out / "training.json")["epochs"] == 2
 
 
+@pytest.mark.slow
 def test_a_training_that_diverges_writes_nothing(fit: Fit, tmp_path: Path) -> None:
     with pytest.raises(Diverged, match=r"the loss became .*(inf|nan).*Lower train\.learning_rate"):
         fit(loss="mse", learning_rate=1e38, clip_norm="none")
@@ -191,6 +195,7 @@ def test_a_training_that_diverges_writes_nothing(fit: Fit, tmp_path: Path) -> No
     assert content(tmp_path / "out") == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [DENSE, LINEAR], ids=["dense", "linear"])
 def test_equal_settings_give_equal_bytes_whatever_the_test_part_holds(fit: Fit, model: Any) -> None:
     changed = VALUES.copy()
@@ -208,6 +213,7 @@ def test_equal_settings_give_equal_bytes_whatever_the_test_part_holds(fit: Fit, 
         assert content(first)["architecture.json"] == content(other)["architecture.json"]
 
 
+@pytest.mark.slow
 def test_quantiles_and_a_found_learning_rate_are_told_with_its_search(fit: Fit) -> None:
     out = fit(loss="quantile", quantiles=(0.1, 0.5, 0.9), learning_rate="find", batch_size=8)
 
@@ -219,6 +225,7 @@ def test_quantiles_and_a_found_learning_rate_are_told_with_its_search(fit: Fit) 
     assert predicted(out).shape == (19, 2, 3)
 
 
+@pytest.mark.slow
 def test_a_users_own_function_builds_the_network(fit: Fit, tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     file.write_text(

@@ -233,6 +233,7 @@ def test_an_image_is_changed_alike_whatever_stands_after_it() -> None:
     np.testing.assert_array_equal(changed(EVERYTHING)[:2], changed(EVERYTHING, PHOTOS[:2]))
 
 
+@pytest.mark.slow
 @settings(max_examples=20)
 @given(augment=augments, seed=st.integers(0, 2**40), channels=st.sampled_from([1, 3]), whole=st.booleans())
 def test_shape_and_range_are_kept(augment: Augment, seed: int, channels: int, whole: bool) -> None:
@@ -246,6 +247,7 @@ def test_shape_and_range_are_kept(augment: Augment, seed: int, channels: int, wh
     assert made.max() <= 255
 
 
+@pytest.mark.slow
 def test_black_comes_in_only_where_it_is_asked_for() -> None:
     grey = np.full((50, 20, 20, 1), 100, np.uint8)
     moves = {"rotation": 40, "shift": 0.2, "zoom": 0.2}
@@ -255,6 +257,7 @@ def test_black_comes_in_only_where_it_is_asked_for() -> None:
         np.testing.assert_allclose(changed(Augment.model_validate(moves | {"fill": fill}), grey), 100, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_function_for_batches_of_any_size_draws_what_eager_code_does() -> None:
     @tf.function(input_signature=[tf.TensorSpec((None, 12, 15, 3), tf.uint8), tf.TensorSpec((2,), tf.int64)])
     def graph(pixels: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:

@@ -236,6 +236,7 @@ def test_pillows_own_limit_holds_where_settings_allow_more(monkeypatch: pytest.M
         check_photo(encoded(noise(50, 50)), CAP)
 
 
+@pytest.mark.slow
 @pytest.mark.fault(27)
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not cap the memory of a process")
 def test_a_png_bomb_is_refused_within_a_memory_cap() -> None:

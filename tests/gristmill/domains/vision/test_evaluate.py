@@ -26,6 +26,7 @@ METRICS = ["accuracy", "precision", "recall", "f1", "log_loss", "brier", "ece"]
 FORECASTERS = ["model", "majority", "linear_pixels"]
 
 
+@pytest.mark.slow
 def test_every_image_of_validation_and_test_is_predicted_in_order(judged: Folders) -> None:
     data, rows = dataset.read(judged["preprocess"]), read_table(judged["evaluate"] / "predictions.parquet")
 
@@ -92,6 +93,7 @@ def test_classes_and_slices_have_rows_of_their_own(judged: Folders) -> None:
         assert np.isnan(model.loc[name, "accuracy"])
 
 
+@pytest.mark.slow
 def test_two_classes_have_a_roc_auc_and_a_part_that_is_not_there_has_no_scores(binary: Folders) -> None:
     written = read_document(binary["evaluate"] / "scores.json")
     rows = read_predictions(binary["evaluate"], "test")
@@ -135,6 +137,7 @@ def test_what_is_seen_of_an_image_of_each_class_is_kept(judged: Folders, binary:
     assert not (binary["evaluate"] / "feature_maps.npz").exists()
 
 
+@pytest.mark.slow
 def test_the_same_again_writes_the_same(judged: Folders, tmp_path: Path) -> None:
     settings = Evaluate(slices=("camera",))
 

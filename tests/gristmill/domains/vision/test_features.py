@@ -81,6 +81,7 @@ def test_the_head_changes_no_bit_and_the_base_does(weights: str, tmp_path: Path)
     assert flat["train"].shape == (11, counts["features"]) == (11, 6 * 5 * 24)
 
 
+@pytest.mark.slow
 def test_features_of_chunks_are_those_of_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_BATCH", 2)
     monkeypatch.setattr(module, "_MIN_IMAGES_PER_CHUNK", 5)

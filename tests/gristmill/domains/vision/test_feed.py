@@ -74,6 +74,7 @@ def test_a_shorter_epoch_has_as_many_updates_as_asked_for(data: Prepared, how: s
     assert [len(labels) for _, labels in epoch(data, steps_per_epoch=2)] == [5, 5]
 
 
+@pytest.mark.slow
 def test_training_images_are_changed_anew_in_every_epoch_by_the_seed(data: Prepared, how: str) -> None:
     wild = Augment(brightness=0.2)
 

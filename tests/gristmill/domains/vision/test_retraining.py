@@ -96,6 +96,7 @@ def more(photos: Path, tmp_path: Path) -> Path:
     return root
 
 
+@pytest.mark.slow
 def test_photos_are_new_of_another_class_or_gone_whatever_they_are_called(
     champion: Folders, more: Path, tmp_path: Path
 ) -> None:

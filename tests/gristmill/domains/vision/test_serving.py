@@ -49,6 +49,7 @@ def distance(photo: bytes, layout: Layout) -> int:
     return int(np.abs(ours.astype(int) - theirs.astype(int)).max())
 
 
+@pytest.mark.slow
 def test_pixels_get_a_probability_of_each_class_and_the_likeliest_name(served: Any) -> None:
     pixels = np.random.default_rng(1).integers(0, 256, (5, 16, 20, 3), np.uint8)
 

@@ -85,6 +85,7 @@ def test_a_network_learns_to_give_probabilities_of_pixels(classes: int, trained:
     assert not (out / "samples.npy").exists()
 
 
+@pytest.mark.slow
 def test_average_flips_gives_equal_probabilities_of_an_image_and_its_mirror_image(augmented: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 1), np.uint8)
 
@@ -103,6 +104,7 @@ def test_changed_images_are_kept_beside_what_they_were(augmented: Path) -> None:
     assert not np.array_equal(kept[:, 1], kept[:, 2])
 
 
+@pytest.mark.slow
 def test_training_ends_where_it_was_to_end(trained: Any) -> None:
     out, _ = trained(epochs=40, stop_accuracy=0.9)
 

@@ -99,6 +99,7 @@ def test_an_exported_network_gives_the_same_logits(kind: str, tmp_path: Path) ->
     assert bundle.load(tmp_path, "saved_model")(TOKENS) == pytest.approx(logits(network, TOKENS), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_counts_are_fitted_and_exported_as_networks_are(prepared: Path, tmp_path: Path, parity_here: None) -> None:
     """The served probabilities of the next token are the ones that evaluate scored."""
     model = Ngram(kind="ngram", order=2)

@@ -48,10 +48,12 @@ def fitted(request: pytest.FixtureRequest, weights: str, tmp_path_factory: pytes
     return fit(request.param, 3, weights, tmp_path_factory.mktemp("fitted"))
 
 
+@pytest.mark.slow
 def test_a_kind_gives_probabilities_of_pixels(fitted: Fitted) -> None:
     assert_probabilities_of_pixels(*fitted)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_kind_gives_probabilities_of_grey_pixels(kind: str, weights: str, tmp_path: Path) -> None:
     assert_probabilities_of_pixels(*fit(kind, 1, weights, tmp_path))
@@ -91,6 +93,7 @@ def test_every_format_gives_what_the_network_gives(kind: str, weights: str, tmp_
         assert load(tmp_path, form)(pixels) == pytest.approx(expected, abs=1e-5), form
 
 
+@pytest.mark.slow
 def test_a_fit_is_repeatable_and_sees_the_chosen_images_alone(fitted: Fitted, weights: str, tmp_path: Path) -> None:
     kind, alone, network = fitted
     chosen, pixels, labels = np.arange(80) % 4 != 0, coloured(80, seed=3)[0], np.zeros(80, int)

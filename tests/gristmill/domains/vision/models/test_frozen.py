@@ -24,6 +24,7 @@ def frozen(weights: str, **fields: Any) -> Frozen:
     return Frozen.model_validate(small | fields)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mirror", [True, False])
 def test_features_are_rooted_means_over_one_or_both_directions_of_length_one(weights: str, mirror: bool) -> None:
     images = IMAGES.astype(np.float32)
@@ -54,6 +55,7 @@ def test_small_and_grey_images_are_enlarged_and_taken_as_coloured(weights: str) 
     assert np.asarray(network(grey)) == pytest.approx(np.asarray(coloured(large)), abs=1e-5)
 
 
+@pytest.mark.slow
 def test_features_that_were_stored_give_the_same_classifier(weights: str, tmp_path: Path) -> None:
     data = write_prepared(tmp_path, {"train": coloured(30), "test": coloured(12, seed=1)}, ["a", "b", "c"])
     model = frozen(weights)

@@ -56,6 +56,7 @@ def test_balanced_classes_raise_the_chance_of_the_rare_one(tmp_path: Path) -> No
         Majority(kind="majority").fit(balanced)
 
 
+@pytest.mark.slow
 def test_gradients_do_not_see_colours(tmp_path: Path) -> None:
     parts = {"train": coloured(60), "test": coloured(30, seed=1)}
     data = write_prepared(tmp_path, parts, ["a", "b", "c"])
