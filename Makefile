@@ -1,5 +1,5 @@
 # make run    forecast carbon dioxide; on a fresh clone it sets everything up first
-# make test   the fast tests: every module, and one tiny pipeline per domain
+# make test   the fast tests: every module, a tiny training of each kind of model, and one tiny pipeline per domain
 # make test-slow  the other tests: kills, faults, deployments, workers, browser pages, the walk through the documentation
 # make faults test every fault of tests/faults/README.md with all repetitions, and print a scoreboard
 # make audit  compare the locked versions with the known vulnerabilities of OSV; fails if OSV cannot be reached
@@ -48,7 +48,7 @@ slow-processes:
 
 # The parts differ in length, and each leaves a core idle now and then: in one pool, another part uses it. Long parts start first.
 ci: .venv/installed-dev
-	$(MAKE) --no-print-directory --jobs=3 lint slow-processes slow-units slow-flows test-domains test-rest
+	$(MAKE) --no-print-directory --jobs=4 lint slow-processes slow-units slow-flows test-domains test-rest
 
 faults: .venv/installed-dev
 	GRISTMILL_FAULTS=full $(BIN)/pytest -m fault --scoreboard -o faulthandler_timeout=0 tests

@@ -44,9 +44,9 @@ def run_many(
         if result.failed:
             logger.warning("%s %s failed, %s: %s", what, name, count, result.failed)
         else:
-            score = ""
-            references = Record.model_validate(result.value).references
-            scores = scores_of_trial(catalogue.store, references) if is_trial else None
+            score, scores = "", None
+            if is_trial:
+                scores = scores_of_trial(catalogue.store, Record.model_validate(result.value).references)
             if scores and scores.validation is not None:
                 score = f": {scores.metric} {number_text.format_number(scores.validation)} on {scores.chosen_on}"
             logger.info("%-10s %s: %s%s", what, count, name, score)

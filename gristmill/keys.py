@@ -122,7 +122,7 @@ def library_versions(libraries: tuple[str, ...], extras: tuple[str, ...] = ()) -
 def _version(name: str) -> str:
     distribution = metadata.distribution(name)
     headers, _, _ = (distribution.read_text("METADATA") or "").partition("\n\n")
-    # `found.version` parses the whole file, with its long description.
+    # `distribution.version` parses the whole file, with its long description.
     line = re.search(r"^Version: *(\S+)$", headers, re.MULTILINE)
     version = line[1] if line else distribution.version
     return version if name not in _SYSTEM_LIBRARIES or _can_load(name) else f"{version}, not loadable"

@@ -1,4 +1,4 @@
-"""Prefect tasks, one per stage: look up the store, call the core on a cache miss."""
+"""Prefect tasks, one per stage, and those of retraining, monitoring and sweeps."""
 
 from gristmill.util.telemetry import opt_out
 

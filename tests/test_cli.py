@@ -110,6 +110,7 @@ def test_requests_are_checked_before_tensorflow_is_loaded(finished: Path, words:
     assert (done.returncode > 0, done.stdout, loaded) == (True, "", "set()")
 
 
+@pytest.mark.slow
 def test_predictions_of_no_domain_load_tensorflow_before_a_model() -> None:
     """Else its start-up lines are printed, and a mistake in a request is reported late."""
     modules = [
@@ -140,6 +141,7 @@ def test_where_nobody_reads_what_is_printed_it_ends_without_a_word(finished: Pat
     assert (done.returncode, done.stderr) == (1, b"")
 
 
+@pytest.mark.slow
 def test_a_run_prints_plan_scores_report_and_bundle(finished: Path, command: Command) -> None:
     said = command("run", "small", "--refresh", "ingest")
 

@@ -140,6 +140,7 @@ def test_models_are_listed_side_by_side(served: Path, command: Command) -> None:
     assert [why, second_why, first_why] == [["version", "why"], ["v2", *asked], ["v1", *asked]]
 
 
+@pytest.mark.slow
 def test_the_folder_of_a_version_is_told_on_one_line(
     served: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -242,6 +243,7 @@ def test_a_run_promotes_nothing(served: Path, command: Command, parity_here: Non
     assert command("models", "small", "--json").json["champion"] == 2
 
 
+@pytest.mark.slow
 def test_versions_made_under_an_earlier_format_of_keys_predict_and_verify_though_every_stage_is_stale(
     served: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,1 +1,1 @@
-"""The file pipelines.toml: pipelines, stages, deployments and its JSON schema."""
+"""The file pipelines.toml: pipelines, stages, domains and its JSON schema."""

@@ -218,7 +218,7 @@ def _read_pipeline(name: str, raw: Any, problems: list[Problem]) -> Pipeline | N
         is_valid = key in raw and is_table(raw[key], f"{prefix}.{key}]", problems)
         return validate_table(kind, raw[key], f"{prefix}.{key}]", problems) if is_valid else None
 
-    # The tables that are no settings of a run.
+    # Tables that are not settings of a run.
     sweep = None
     if "sweep" in raw and is_table(raw["sweep"], f"{prefix}.sweep]", problems):
         keys = [*Sweep.model_fields, *domain.tables]

@@ -44,7 +44,6 @@ from gristmill.model_server.responses import (
 from gristmill.project.prediction_formats import Format, encode, json_rows
 from gristmill.settings.messages import did_you_mean
 
-logger = logging.getLogger(__name__)
 _MAX_THREADS = 16  # that answer requests; others wait
 _MAX_REQUESTS = 128  # that wait or are answered; others are refused, since their bodies are in memory
 _HTML_POLICY = (
@@ -93,15 +92,15 @@ class ModelServer:
     async def predict(self, request: Request, model: ServedModel) -> Response:
         """Predict rows, a file, a text or a photo as they are."""
         body = await self._body(request)
-        kind = request.headers.get("content-type", "")
+        content_type = request.headers.get("content-type", "")
         file = request.path_params.get("file", "")
         # CSV is preferred if the header names it before JSON.
-        accepted = [kind.partition(";")[0].strip().lower() for kind in request.headers.get("accept", "").split(",")]
+        accepted = [media.partition(";")[0].strip().lower() for media in request.headers.get("accept", "").split(",")]
         as_csv = "text/csv" in accepted and "application/json" not in accepted[: accepted.index("text/csv")]
 
         def answer(check: Check) -> Response:
             with self.warnings.collected() as messages:
-                predictions = answers.predict(model, body, file, kind, request.query_params, check)
+                predictions = answers.predict(model, body, file, content_type, request.query_params, check)
             warnings = [in_fields(message) for message in messages]
             if isinstance(predictions, str):
                 return as_json(origin(model) | {"text": predictions, "warnings": warnings}, model)

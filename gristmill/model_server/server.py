@@ -1,7 +1,6 @@
 """Run the HTTP server of some pipelines in this process until it is interrupted."""
 
 import errno
-import logging
 import os
 import socket
 import sys
@@ -22,8 +21,6 @@ from gristmill.model_server.responses import Limits
 from gristmill.project.serving import Models
 from gristmill.training.keras_backend import import_keras
 from gristmill.util.files import remove_older
-
-logger = logging.getLogger(__name__)
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _SECONDS_OLD = 3600  # folders of requests that are older were left by a killed server

@@ -23,9 +23,8 @@ from gristmill.training.named_arrays import Array
 _FORMS = ("instances", "inputs")
 _MAX_NAMES_LISTED = 20
 _DT_NAMES = {"float32": "FLOAT", "float64": "DOUBLE"}
-_ALLOWED_TYPES: dict[
-    str, tuple[set[type], str]
-] = {  # by kind of a NumPy type: types of JSON values, and their name in messages
+# Types of JSON values, and their name in messages, by kind of a NumPy type.
+_ALLOWED_TYPES: dict[str, tuple[set[type], str]] = {
     "f": ({int, float, NoneType}, "numbers"),
     "i": ({int}, "integers"),
     "u": ({int}, "integers"),

@@ -1,1 +1,1 @@
-"""Prefect's server, and the start of flow runs."""
+"""Prefect's server, flow runs, deployments and automations."""

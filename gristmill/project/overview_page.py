@@ -70,8 +70,10 @@ def history(project: Project, entry: PipelineSummary) -> list[ScoredRun]:
     kept = {version.run: version.evaluated.headline for version in project.registry.versions(entry.status.name)}
     scored = []
     for record in reversed(entry.made_models):
+        if all(stage.cached for stage in record.stages.values()):
+            continue
         score = headline(record, project.store) or kept.get(record.id)
-        if score and not all(stage.cached for stage in record.stages.values()):
+        if score:
             prepared = record.references.get("preprocess")
             scored.append(ScoredRun(record.started, score, prepared["digest"] if prepared else ""))
     return [run for run in scored if run.headline.metric == scored[-1].headline.metric]

@@ -5,11 +5,11 @@ The last run is that of the pipeline's own settings: a run with `--set` serves o
 
 import logging
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gristmill.config.catalogue import Catalogue, restore_settings
+from gristmill.config.catalogue import Catalogue, Pipeline, restore_settings
 from gristmill.config.domains import domain_of
 from gristmill.errors import CorruptArtifact, RequestError
 from gristmill.registry.promotions import Promotion
@@ -46,20 +46,11 @@ class Models:
             return self.runs.read(name, run)
         record = self.runs.latest_own(pipeline)
         newest = self.runs.latest(name, "succeeded")
-        overrides = " ".join(f"--set {assignment}" for assignment in newest.assigned) if newest else ""
-        overrides = overrides or "no --set"
         if record is None:
-            sets = " ".join(f"--set {shlex.quote(assignment)}" for assignment in pipeline.overrides)
-            remedy = f"Run: {f'gristmill run {name} {sets}'.strip()}"
-            if newest is None:
-                raise RequestError(f"pipeline {name!r} has no successful run yet. {remedy}.")
-            settings = f"with {sets}" if sets else "of its own settings"
-            raise RequestError(
-                f"pipeline {name!r} has no successful run {settings} yet; the last run had {overrides}. "
-                f"{remedy}, or promote that run: gristmill promote {name} --run {newest.id}."
-            )
+            raise _no_own_run(pipeline, newest)
         if newest and newest.id != record.id:
-            logger.info("%s: using run %s; the newer run %s had %s", name, record.id, newest.id, overrides)
+            used = _assignments(newest.assigned) or "no --set"
+            logger.info("%s: using run %s; the newer run %s had %s", name, record.id, newest.id, used)
         return record
 
     def models(self, name: str) -> tuple[list[Version], list[Promotion]]:
@@ -275,3 +266,20 @@ def register(project: Path, store: Store, record: Record, decision: Mapping[str,
     `decision` holds the verdict, the reason, and other JSON values to keep.
     """
     return Registry(store).register(record, code_digests(record, store), git_of(project), dict(decision))
+
+
+def _no_own_run(pipeline: Pipeline, newest: Record | None) -> RequestError:
+    """Return the error about a pipeline without a successful run of its own settings; `newest` had others."""
+    name, sets = pipeline.name, _assignments(map(shlex.quote, pipeline.overrides))
+    command = " ".join(filter(None, ["gristmill run", name, sets]))
+    if newest is None:
+        return RequestError(f"pipeline {name!r} has no successful run yet. Run: {command}.")
+    settings, used = f"with {sets}" if sets else "of its own settings", _assignments(newest.assigned) or "no --set"
+    return RequestError(
+        f"pipeline {name!r} has no successful run {settings} yet; the last run had {used}. "
+        f"Run: {command}, or promote that run: gristmill promote {name} --run {newest.id}."
+    )
+
+
+def _assignments(settings: Iterable[str]) -> str:
+    return " ".join(f"--set {setting}" for setting in settings)

@@ -1,4 +1,4 @@
-"""Versions looked back at: their data, and whether one that is trained again from it gives the same weights."""
+"""Earlier versions: their data, and whether training again from it gives the same weights."""
 
 from typing import TYPE_CHECKING
 

@@ -1,1 +1,1 @@
-"""The plan and its reasons, run records, scores, and where data lies."""
+"""The plan and its reasons, run records, and where data is stored."""

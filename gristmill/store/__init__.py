@@ -1,1 +1,1 @@
-"""Artifacts in a local folder, and the code that each result depends on."""
+"""Artifacts in a folder or a bucket, downloads, and the code that each result depends on."""

@@ -102,6 +102,7 @@ def test_late(arrive: Arrive, tmp_path: Path) -> None:
     assert str(RETRAINING.new_rows(now.parent, before.parent)) == "3 revised"
 
 
+@pytest.mark.slow
 def test_out_of_order(arrive: Arrive) -> None:
     header, *table = rows()
 

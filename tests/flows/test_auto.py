@@ -117,6 +117,7 @@ def test_every_candidate_is_a_stage_and_the_selection_is_exported(result: Result
     assert (result.bundle / "model.keras").is_file()
 
 
+@pytest.mark.slow
 def test_afterwards_there_is_nothing_to_do(auto: Path, command: Command) -> None:
     said = command("run", "small")
 

@@ -24,6 +24,7 @@ def project(finished_project: Callable[[str], Path], tmp_path: Path, monkeypatch
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HEADLINE)
 def test_a_text_becomes_a_scored_bundle_and_a_report_and_nothing_is_done_twice(
     name: str, project: Path, command: Command

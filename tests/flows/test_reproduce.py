@@ -87,6 +87,7 @@ def test_what_has_changed_since_a_version_is_named(later: Path, command: Command
     assert library.startswith("keras 3.0 → 3.")
 
 
+@pytest.mark.slow
 def test_a_version_whose_data_is_gone_and_settings_of_today_are_refused(later: Path, command: Command) -> None:
     said = command("retrain", "small", "--as-of", "1", "--set", "train.epochs=3")
     assert said.status == 2

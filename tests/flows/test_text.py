@@ -51,6 +51,7 @@ def films(finished_project: Callable[[str], Path], tmp_path: Path, monkeypatch: 
     return tmp_path
 
 
+@pytest.mark.slow
 def test_reviews_become_a_scored_bundle_and_a_report_and_nothing_is_done_twice(films: Path, command: Command) -> None:
     project = Project.open()
     result = project.result("films")
@@ -88,6 +89,7 @@ def test_an_edit_runs_what_depends_on_it_and_no_more(films: Path, command: Comma
     assert would_run() == set()
 
 
+@pytest.mark.slow
 def test_one_text_and_files_of_texts_are_classified_alike(films: Path, command: Command) -> None:
     given = ["Truly a lovely plot", "A rather boring cast"]
     pd.DataFrame({"review": given}).to_csv(films / "new.csv", index=False)

@@ -69,8 +69,8 @@ def init(
     if not data:
         raise RequestError("--data: missing. Name the file or folder with the data, or its URL.")
     with progress_bar.working("data", "reading"), TemporaryDirectory() as downloads:
+        from gristmill.scaffold.choose_domain import propose
         from gristmill.scaffold.data import data_at, naming_url
-        from gristmill.scaffold.domain import propose
         from gristmill.scaffold.proposal import (
             STORE_FOLDER,
             check_new_project,

@@ -27,9 +27,9 @@ from gristmill.domains.tabular.preprocess import measured
 from gristmill.domains.tabular.target_scale import TargetScale, possible_scales
 from gristmill.training.lookup_tables import frozen_table
 from gristmill.training.saved_network import as_tensors, predict_once
-from gristmill.training.trees.exchange import Features, TreeFit, Trees, TreeSettings, average_trees
 from gristmill.training.trees.fit import fit_trees
 from gristmill.training.trees.network import tree_network
+from gristmill.training.trees.tree_data import Features, TreeFit, Trees, TreeSettings, average_trees
 
 _OBJECTIVES: dict[str, Any] = {"huber": "huber", "mae": "l1", "mse": "l2"}
 _MAX_ROUNDS, _PATIENCE = 2_000, 40

@@ -1,7 +1,7 @@
 """Boosted trees, fitted by LightGBM in a process of its own.
 
 The process is spawned, because forking hangs after OpenMP has started its threads, and because nothing else in a run
-needs LightGBM. Data and trees are passed as plain arrays (`exchange.py`): nothing is pickled. `lightgbm_process.py` is
+needs LightGBM. Data and trees are passed as plain arrays (`tree_data.py`): nothing is pickled. `lightgbm_process.py` is
 its program, and `network.py` makes Keras layers of the trees.
 """
 
@@ -18,7 +18,7 @@ from typing import IO, cast
 from gristmill.errors import Unsuitable, WorkError
 from gristmill.training.deadline import check_deadlines, waiting
 from gristmill.training.trees import lightgbm_process
-from gristmill.training.trees.exchange import (
+from gristmill.training.trees.tree_data import (
     NOT_LOADABLE,
     TREES_FILE,
     UNSUITABLE,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gristmill.training.trees.exchange import (
+from gristmill.training.trees.tree_data import (
     HIGHEST,
     NOT_LOADABLE,
     TREES_FILE,
@@ -35,11 +35,13 @@ def main() -> None:
         sys.exit(NOT_LOADABLE)
     while True:
         for folder in map(Path, requests.get()):
+            rows = read_fit(folder)
             try:
-                write_trees(folder / TREES_FILE, fit(read_fit(folder)))
+                trees = fit(rows)
             except (LightGBMError, ValueError) as error:
                 print(error, file=sys.stderr)
                 sys.exit(1 if "bad_alloc" in str(error) else UNSUITABLE)
+            write_trees(folder / TREES_FILE, trees)
         print(file=answers, flush=True)
 
 

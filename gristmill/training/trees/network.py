@@ -14,7 +14,7 @@ import numpy.typing as npt
 from keras import ops
 
 from gristmill.training.lookup_tables import constant, frozen_table
-from gristmill.training.trees.exchange import HIGHEST, Trees
+from gristmill.training.trees.tree_data import HIGHEST, Trees
 
 MAX_LEAVES = 32  # of small trees; up to here a product takes a quarter of the time of a walk
 _TREES_PER_PRODUCT = 64  # bounds the memory of comparisons

@@ -130,6 +130,7 @@ class Exploding(Settings):
         return keras.Model(row, keras.layers.Rescaling(np.inf)(keras.layers.Dense(1)(row)))
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_fails_both_checks_with_its_reason(tmp_path: Path) -> None:
     fitted, repeated = checks(of_rows(tmp_path, Exploding()))
 

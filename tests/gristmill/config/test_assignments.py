@@ -1,4 +1,4 @@
-"""Assignments of `--set`; the problems that they cause are tried with whole files in `test_config.py`."""
+"""Assignments of `--set`; the problems that they cause are tried with whole files in `test_catalogue.py`."""
 
 from gristmill.config.pipelines_file import override
 

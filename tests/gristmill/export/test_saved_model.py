@@ -18,6 +18,7 @@ from gristmill.training import keras_backend, saved_network
 WORDS = tf.constant([["a", "b"], ["b", "c"]])
 
 
+@pytest.mark.slow
 def test_equal_networks_with_tables_and_loops_make_equal_files(tmp_path: Path) -> None:
     """What TensorFlow numbers goes on from the first one to the second."""
     given = keras.Input((2,), dtype="string", name="words")

@@ -122,6 +122,7 @@ def test_the_form_of_a_run_offers_pipelines_and_stages_and_the_server_refuses_ot
             client.create_flow_run_from_deployment(made.id, parameters=parameters)
 
 
+@pytest.mark.slow
 def test_what_somebody_has_added_on_the_server_is_kept(project: Path, client: SyncPrefectClient) -> None:
     name = "kept"
     planned(project, 'cron = "0 6 * * 1"', name=name).apply()

@@ -112,6 +112,7 @@ def skewed_errors(random: np.random.Generator) -> np.ndarray:
     return np.square(demand - np.array([[0.5625], [0.33]]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("errors", "most"), [(equal_errors, 20), (skewed_errors, 40)])
 def test_a_candidate_that_is_no_better_rarely_wins_however_often_one_looks(
     errors: Callable[[np.random.Generator], np.ndarray], most: int

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from gristmill.errors import DataError, RequestError
+from gristmill.scaffold.choose_domain import choose_domain
 from gristmill.scaffold.data import data_at
-from gristmill.scaffold.domain import choose_domain
 from gristmill.scaffold.proposal import Proposal
 from gristmill.scaffold.vision import propose
 

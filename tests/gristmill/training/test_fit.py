@@ -303,6 +303,7 @@ def test_a_damaged_checkpoint_is_passed_over_with_a_warning(
     assert history == quick.history
 
 
+@pytest.mark.slow
 @pytest.mark.fault(4)
 def test_without_a_usable_checkpoint_training_begins_anew(tmp_path: Path, quick: Trained) -> None:
     seen: list[int] = []
@@ -317,6 +318,7 @@ def test_without_a_usable_checkpoint_training_begins_anew(tmp_path: Path, quick:
     assert history == quick.history
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("ending", "settings"), [("quick", {}), ("stopped", PATIENCE)])
 def test_a_finished_training_does_no_epoch(
     request: pytest.FixtureRequest, ending: str, settings: dict[str, Any]
@@ -475,6 +477,7 @@ def test_a_training_that_goes_on_takes_the_rate_found_before(resumed: Trained, f
     assert resumed.history == found.history
 
 
+@pytest.mark.slow
 def test_the_curves_of_a_training_that_goes_on_have_each_epoch_once(resumed: Trained, found: Trained) -> None:
     for folder in (resumed.folder, found.folder):
         assert drawn(folder, "epoch_loss") == pytest.approx(found.history.curve("loss"))
@@ -508,6 +511,7 @@ def with_goal(folder: Path, **goal: Any) -> "TrainingHistory":
     return fit(network, feed, held, how, loss, folder, lambda epoch: None, logs, goal=Goal(accuracy, **goal))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("goal", [{"stop_accuracy": 0.85}, {"stop_loss": 0.4}])
 def test_training_ends_with_the_epoch_that_reaches_the_goal(goal: dict[str, float], tmp_path: Path) -> None:
     history = with_goal(tmp_path, **goal)

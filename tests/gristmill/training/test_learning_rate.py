@@ -67,6 +67,7 @@ def test_sweep_is_the_rate_of_the_course_constant_within_an_epoch() -> None:
         assert at(rate, 7 * epoch, 7 * epoch + 6) == pytest.approx([1e-8 * 10 ** (epoch / 20)] * 2, rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 80])  # batches of items: 240 and 3
 def test_a_range_test_raises_the_rate_in_200_updates_by_equal_factors_from_a_millionth_to_one(size: int) -> None:
     trials = tried(lambda y, forecast: tf.reduce_mean(0.0 * forecast) + 1.0, batches(size))
@@ -95,6 +96,7 @@ def trials() -> list[RateTrial]:
     return tried(clip_norm=0.5)
 
 
+@pytest.mark.slow
 def test_the_smoothed_loss_is_a_mean_that_forgets(trials: list[RateTrial]) -> None:
     for count in (1, 2, 5, len(trials)):
         weights = 0.9 ** np.arange(count)[::-1]

@@ -20,10 +20,10 @@ from gristmill.training import saved_network
 from gristmill.training.deadline import Deadline, DeadlinePassed
 from gristmill.training.saved_network import predict_in_batches
 from gristmill.training.trees import fit as trees
-from gristmill.training.trees.exchange import TreeFit, Trees, TreeSettings, average_trees, read_trees, write_trees
 from gristmill.training.trees.fit import fit_trees
 from gristmill.training.trees.lightgbm_process import options_of, round_down
 from gristmill.training.trees.network import paths_of, tree_network
+from gristmill.training.trees.tree_data import TreeFit, Trees, TreeSettings, average_trees, read_trees, write_trees
 from gristmill.util.files import StatCache
 
 ROWS, WIDTH = 600, 5
@@ -75,6 +75,7 @@ def network(fitted: tuple[TreeFit, Trees]) -> keras.Model:
     return network
 
 
+@pytest.mark.slow
 def test_predictions_equal_those_of_lightgbm_with_and_without_missing_values(
     fitted: tuple[TreeFit, Trees], network: keras.Model
 ) -> None:
@@ -121,6 +122,7 @@ def test_a_loop_over_the_nodes_finds_the_same_leaves(fitted: tuple[TreeFit, Tree
     assert trees.predict(row[np.newaxis])[0, 0] == pytest.approx(total, abs=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", ["l1", "huber", "binary"])
 def test_each_objective_gives_the_raw_scores_of_lightgbm(objective: Any) -> None:
     features, target = rows()
@@ -134,6 +136,7 @@ def test_each_objective_gives_the_raw_scores_of_lightgbm(objective: Any) -> None
     )
 
 
+@pytest.mark.slow
 def test_classes_have_a_logit_each() -> None:
     features, target = rows()
     classes = np.digitize(target, [-2, 2])

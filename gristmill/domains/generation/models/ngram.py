@@ -41,7 +41,7 @@ class Bigram(Counts):
 
 
 class Ngram(Counts):
-    """Frequency of each token after the tokens before it, with modified Kneser-Ney smoothing (`ngrams.py`)."""
+    """Frequency of each token after the tokens before it, with modified Kneser-Ney smoothing."""
 
     kind: Literal["ngram"]
     order: Annotated[int, Field(ge=2, le=12)] = 6  # tokens of an n-gram, including the predicted one

@@ -52,7 +52,7 @@ class BoostedTrees(Settings):
     def options(self) -> "TreeOptions":
         """The settings that the trees are fitted with."""
         from gristmill.domains.tabular.tree_fit import TreeOptions
-        from gristmill.training.trees.exchange import TreeSettings
+        from gristmill.training.trees.tree_data import TreeSettings
 
         shared = {"learning_rate", "leaves", "depth", "min_rows", "row_share", "column_share", "seed"}
         trees = TreeSettings(**self.model_dump(include=shared))

@@ -25,9 +25,9 @@ from gristmill.domains.timeseries.fits.normalisation import (
     standardise,
 )
 from gristmill.errors import Unsuitable
-from gristmill.training.trees.exchange import TreeFit, Trees, TreeSettings
 from gristmill.training.trees.fit import fit_trees
 from gristmill.training.trees.network import tree_network
+from gristmill.training.trees.tree_data import TreeFit, Trees, TreeSettings
 from gristmill.util.chunking import in_blocks
 
 MAX_ROWS = 300_000  # windows x steps; more windows are thinned out evenly

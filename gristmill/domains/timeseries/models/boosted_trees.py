@@ -29,7 +29,7 @@ class BoostedTrees(ViewSettings):
     def fit(self, data: "Prepared") -> "keras.Model":
         """Return the forecaster; `Unsuitable` is raised with too few windows, or without LightGBM."""
         from gristmill.domains.timeseries.fits import boosting
-        from gristmill.training.trees.exchange import TreeSettings
+        from gristmill.training.trees.tree_data import TreeSettings
 
         own = self.model_dump(include={"rounds", "learning_rate", "leaves", "depth", "min_rows"})
         settings = TreeSettings(**own, row_share=0.7, column_share=0.4, l2=1.0)

@@ -1,1 +1,1 @@
-"""Patterns in series: seasons, trends, changes, anomalies and sparse demand."""
+"""Patterns in series: seasons, trends, changes and anomalies."""

@@ -58,6 +58,7 @@ def test_every_token_is_predicted_once_from_what_came_before_it(
     assert outcome.right.tolist() == right
 
 
+@pytest.mark.slow
 def test_scores_are_those_of_the_outcomes(written: Folders) -> None:
     scores = read_document(written["evaluate"] / "scores.json")
     bits, right = predicted_one_by_one(written["train"].parent, "test")
@@ -91,6 +92,7 @@ def test_baselines_are_scored_as_the_model_and_the_best_is_the_headlines(written
     }
 
 
+@pytest.mark.slow
 def test_of_lines_the_first_token_is_not_told_and_so_nothing_is_scored_by_character(in_lines: Folders) -> None:
     scores = read_document(in_lines["evaluate"] / "scores.json")
     data = dataset.read(in_lines["preprocess"])
@@ -132,6 +134,7 @@ def test_the_proof_is_what_the_network_tells(written: Folders) -> None:
     assert kept == pytest.approx(tf.nn.softmax(logits).numpy())
 
 
+@pytest.mark.slow
 def test_the_same_again_writes_the_same(in_lines: Folders, tmp_path: Path, eager: None) -> None:
     counts = evaluate(evaluate=EVALUATE, preprocess=in_lines["preprocess"], train=in_lines["train"], out=tmp_path)
 

@@ -78,6 +78,7 @@ def test_pieces_are_what_the_model_serves_at_once(level: str, request: pytest.Fi
     assert served(bundle, ["the cat"]) == ["".join(pieces)]
 
 
+@pytest.mark.slow
 def test_a_text_does_not_depend_on_its_batch_and_comes_again_with_its_seed(characters: Path) -> None:
     together = served(characters, ["the cat", "a", "the cat"])
 
@@ -103,6 +104,7 @@ def test_an_empty_prompt_begins_a_text_where_line_ends_are_tokens(characters: Pa
     )
 
 
+@pytest.mark.slow
 def test_an_empty_prompt_is_refused_where_the_model_goes_on_from_a_word(words: Path) -> None:
     with pytest.raises(RequestError) as refused:
         generate(loaded(words), PredictOptions(prompt=" ?"))

@@ -62,6 +62,7 @@ def test_windows_lie_end_to_end_from_a_token_drawn_for_each_epoch(tokens: int, c
     assert {found[0] for found in firsts} == set(range(begins))
 
 
+@pytest.mark.slow
 def test_an_epoch_depends_on_seed_and_number_alone() -> None:
     assert first_tokens(window_feed(), 3) == first_tokens(window_feed(), 3)
     assert first_tokens(window_feed(), 3) != first_tokens(window_feed(seed=2), 3)

@@ -95,6 +95,7 @@ def test_lines_are_new_at_the_end_and_late_before_it(champion: Folders, tmp_path
     assert (added, gone[0], gone[2]) == (["added", 100, "another line"], "lost", LINES[99])
 
 
+@pytest.mark.slow
 def test_the_champions_bits_on_what_was_added_stand_beside_those_of_its_test_part(
     champion: Folders, tmp_path: Path
 ) -> None:
@@ -205,6 +206,7 @@ def test_models_that_cannot_be_compared_are_an_error(
     )
 
 
+@pytest.mark.slow
 def test_a_text_that_has_lost_its_end_judges_nothing(challenger: Folders, tmp_path: Path) -> None:
     layout = dataset.read(challenger["preprocess"]).layout
     learned = layout.characters["train"] + layout.characters["validation"]

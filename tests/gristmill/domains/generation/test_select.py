@@ -101,6 +101,7 @@ def test_the_candidate_with_the_fewest_bits_is_selected_alone(
 WEIGHTS = {"ngram": 0.75, "gru": 0.25}
 
 
+@pytest.mark.slow
 def test_the_mean_of_several_has_the_bits_of_their_mean_probability(
     selected: Callable[..., Path], candidates: Candidates
 ) -> None:

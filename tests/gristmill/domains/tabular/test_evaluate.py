@@ -28,6 +28,7 @@ Folders = dict[str, Path]
 NAMES = ["model", "mean", "least_squares"]
 
 
+@pytest.mark.slow
 def test_predictions_have_a_row_a_row_of_the_table_and_a_column_a_model(mixed: Folders) -> None:
     data, predictions = dataset.read(mixed["preprocess"]), read_table(mixed["evaluate"] / "predictions.parquet")
 
@@ -210,11 +211,13 @@ def test_a_leak_that_the_logistic_baseline_finds_too_is_warned_of(
         assert not scores.warnings
 
 
+@pytest.mark.slow
 def test_a_single_column_is_not_weighed(line: Folders) -> None:
     assert not (line["evaluate"] / "importance.json").exists()
     assert "Importance of the features" not in [section.title for section in sections(line)]
 
 
+@pytest.mark.slow
 def test_the_report_tells_what_it_means_and_where_it_misleads(mixed: Folders) -> None:
     (section,) = (section for section in sections(mixed) if section.title == "Importance of the features")
 

@@ -139,6 +139,7 @@ def test_the_label_is_decided_by_the_threshold_and_proved(classes: Folders, pari
             bundle.check_parity(reload, tmp_path, ["saved_model"], inputs, scored, 1e-4, Decision(0.999).labels)
 
 
+@pytest.mark.slow
 def test_columns_that_the_model_does_not_read_are_not_asked_for(classes: Folders) -> None:
     signature = read_document(classes["export"] / "signature.json")
     columns = {role: one["columns"] for role, one in signature["inputs"].items()}

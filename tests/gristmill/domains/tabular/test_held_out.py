@@ -95,6 +95,7 @@ def test_slow_choices_are_made_once(few: int, fits: int, rows_tuned_on: int, mon
     assert seen[-1] == 75
 
 
+@pytest.mark.slow
 def test_a_choice_of_slow_settings_does_not_change_what_is_given() -> None:
     model = Kernel(kind="kernel")
     fit_and_hold_out(RowLearner(prepared(40, validation=5)), model)

@@ -32,6 +32,7 @@ def of_line(line: Folders) -> dict[str, Section]:
     return by_title(line)
 
 
+@pytest.mark.slow
 def test_numbers_and_a_category_have_the_errors_by_category_and_no_line(of_houses_sold: dict[str, Section]) -> None:
     assert {title: len(section.pictures) for title, section in of_houses_sold.items()} == {
         "Scores": 0,

@@ -86,6 +86,7 @@ def test_every_candidate_predicts_all_of_few_rows(made: tuple[Path, dict[str, Ca
         assert held_out.read(made[1][name].train).index.tolist() == list(range(75))
 
 
+@pytest.mark.slow
 def test_the_average_of_fold_networks_is_the_network(made: tuple[Path, dict[str, CandidateArtifacts]]) -> None:
     network = saved_network.read(made[1]["dense"].train)
     members = [layer for layer in network.layers if layer.name.startswith("member_")]
@@ -144,6 +145,7 @@ def test_equal_candidates_give_equal_files(
         assert path.read_bytes() == (tmp_path / path.name).read_bytes(), path.name
 
 
+@pytest.mark.slow
 def test_limits_hold(made: tuple[Path, dict[str, CandidateArtifacts]], tmp_path: Path) -> None:
     counts = select(select=Select(max_members=1, max_latency=1e6), preprocess=made[0], candidates=made[1], out=tmp_path)
     assert counts["members"] == 1
@@ -196,6 +198,7 @@ def test_presets_are_valid_and_begin_with_the_baselines(name: str, task: str, ba
     assert len(found) == len(PRESETS[name](tables))
 
 
+@pytest.mark.slow
 def test_classes_are_selected_by_their_log_loss_and_exported_as_probabilities(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -61,6 +61,7 @@ def content(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
+@pytest.mark.slow
 def test_training_writes_the_network_and_its_course(fit: Fit, eager: None) -> None:
     told: list[Epoch] = []
 
@@ -87,6 +88,7 @@ def test_one_neuron_learns_the_plane(fit: Fit) -> None:
     assert predict_target(saved_network.read(out), DATA.inputs) == pytest.approx(TABLE["y"], abs=0.05)
 
 
+@pytest.mark.slow
 def test_the_kept_epoch_is_the_best_of_validation(fit: Fit) -> None:
     """The validation loss of the published network, computed anew on raw values, is the lowest one of its course."""
     out = fit(epochs=12, patience=2, learning_rate=0.1, schedule="constant", batch_size=4)

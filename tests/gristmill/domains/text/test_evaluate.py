@@ -37,6 +37,7 @@ def test_every_text_of_validation_and_test_is_predicted_in_order(opinions: Folde
     assert rows["id"].tolist() == [*data.rows("validation")["id"], *data.rows("test")["id"]]
 
 
+@pytest.mark.slow
 def test_scores_are_those_of_the_written_predictions(opinions: Folders) -> None:
     written, names = read_document(opinions["evaluate"] / "scores.json"), ["bad", "fair", "good"]
 
@@ -63,6 +64,7 @@ def test_a_perfect_score_names_the_strongest_keyword(
     assert warning == f"check that no word reveals the label. The strongest keyword is {keyword!r}"
 
 
+@pytest.mark.slow
 def test_the_linear_baseline_reads_the_raw_texts_of_each_part_in_order(opinions: Folders, verdicts: Folders) -> None:
     for run in (opinions, verdicts):
         written = read_document(run["evaluate"] / "scores.json")

@@ -102,6 +102,7 @@ def test_a_bundle_holds_the_model_its_signature_the_scores_and_the_embedding(bun
     assert scores == read_document(bundled["evaluate"] / "scores.json")
 
 
+@pytest.mark.slow
 def test_raw_strings_get_the_scored_probabilities(bundled: Folders) -> None:
     made = bundle.load(bundled["export"], "saved_model")(raw_texts(texts_of(TESTED, 2)))
 

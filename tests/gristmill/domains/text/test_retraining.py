@@ -79,6 +79,7 @@ def test_texts_are_new_of_another_class_or_part_or_gone(champion: Folders, tmp_p
     assert RETRAINING.new_rows(shuffled, champion["ingest"]).rows == 0
 
 
+@pytest.mark.slow
 def test_a_class_that_has_another_number_is_the_same_class(champion: Folders, tmp_path: Path) -> None:
     now = ingested(tmp_path / "now", texts(100).assign(label=lambda rows: 2 - rows["label"]), CLASSES[::-1])
     assert RETRAINING.new_rows(now, champion["ingest"]).rows == 0
@@ -143,6 +144,7 @@ def test_all_are_judged_on_texts_that_nobody_was_trained_on(champion: Folders, c
     assert set(found.errors) == {CHAMPION, CHALLENGER, "majority", "nb_linear"}
 
 
+@pytest.mark.slow
 def test_without_a_champion_all_of_the_test_part_counts(challenger: Folders) -> None:
     found = RETRAINING.contest(challenger, None)
     scores = read_document(challenger["evaluate"] / "scores.json")

@@ -132,6 +132,7 @@ def test_probabilities_are_the_geometric_mean_of_scaled_ones(average: TextClassi
     assert made.sum(axis=1) == pytest.approx(1, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_equal_tokenizers_work_once(average: TextClassifier) -> None:
     with patch.object(Words, "encode", autospec=True, side_effect=Words.encode) as encode:
         average.in_graph(tf.constant(NEW))

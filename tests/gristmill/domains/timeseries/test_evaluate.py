@@ -246,6 +246,7 @@ def test_quantiles_of_a_baseline_are_calibrated_on_its_own_errors(solved: Folder
     assert scores["width"] == pytest.approx((quantiles[..., -1] - quantiles[..., 0]).mean())
 
 
+@pytest.mark.slow
 def test_scores_and_intervals_of_validation_do_not_change_when_values_of_test_do(
     solved: Folders, tmp_path: Path
 ) -> None:
@@ -361,6 +362,7 @@ def test_quantiles_that_a_network_learns_are_kept_and_those_of_baselines_are_cal
     assert not (folder / "intervals.json").exists()
 
 
+@pytest.mark.slow
 def test_what_a_network_of_quantiles_did_not_expect_is_flagged(of_quantiles: tuple[Prepared, Path]) -> None:
     """By how far values lie from the median, as validation calibrates it."""
     data, folder = of_quantiles
@@ -483,6 +485,7 @@ def test_every_candidate_that_did_not_fail_is_forecast_and_every_baseline_once(a
     assert len(columns) == 6 + len(names) + len(LEVELS)  # labels, forecasters, and the quantiles
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["validation", "test"])
 def test_the_model_is_the_weighted_average_of_its_members(auto: Auto, part: str) -> None:
     data, candidates, _, out = auto

@@ -154,6 +154,7 @@ def test_the_network_trained_on_everything_is_exported_with_the_scores_of_the_ju
     assert scores["weights"]["judged"] != scores["weights"]["exported"]
 
 
+@pytest.mark.slow
 def test_a_reloaded_model_that_predicts_what_the_judged_one_did_is_refused(
     refitted: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -90,6 +90,7 @@ def test_a_history_alone_is_not_weighed(solved: Folders) -> None:
     assert not (solved["evaluate"] / "importance.json").exists()
 
 
+@pytest.mark.slow
 def test_several_targets_are_weighed_in_the_metric_of_the_headline(rolled: Folders) -> None:
     found, scores = (read_document(rolled["evaluate"] / name) for name in ("importance.json", "scores.json"))
 

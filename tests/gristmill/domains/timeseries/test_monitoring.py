@@ -96,6 +96,7 @@ def test_the_live_error_is_that_of_the_replay_to_the_last_bit(
     assert [sign.name for sign in live.drift.inputs] == ["forecast sunspots", "sunspots"]
 
 
+@pytest.mark.slow
 def test_what_is_not_known_yet_is_counted_only(answered: pd.DataFrame, exported: Folders, tmp_path: Path) -> None:
     live = live_rows(answered, ingested_months(tmp_path / "now", TRAINED), champion(exported), RUN)
 

@@ -265,6 +265,7 @@ def test_each_series_is_forecast_with_its_name_and_every_target(several: Folders
     assert set(made[names].dtypes) == {np.dtype(np.float32)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("origin", [0, 4, 9])
 def test_a_forecast_is_the_one_that_was_scored_of_the_same_past(
     several: Folders, forecast: Predict, origin: int
@@ -393,6 +394,7 @@ def test_beyond_the_horizon_inputs_stay_at_their_last_value_and_what_is_known_go
             assert later[target].to_numpy() == pytest.approx(expected[target].to_numpy(), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_bundle_holds_the_forecast_after_the_end_of_its_first_series(
     several: Folders, numbered: Folders, forecast: Predict
 ) -> None:

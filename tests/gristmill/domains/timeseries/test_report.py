@@ -113,6 +113,7 @@ def test_several_series_channels_and_blocks_have_sections_of_their_own(of_severa
     }
 
 
+@pytest.mark.slow
 def test_pictures_need_nothing_from_outside_and_take_the_colour_of_the_page(
     of_training: dict[str, Section], of_several: dict[str, Section]
 ) -> None:

@@ -381,6 +381,7 @@ def test_short_series_are_split_at_the_same_times_and_forecast(tmp_path: Path) -
     assert days["short"] == days["long"]
 
 
+@pytest.mark.slow
 def test_a_shift_of_any_series_is_an_alarm(tmp_path: Path, served: Champion) -> None:
     assert not RETRAINING.drift(ingested_shops(tmp_path / "calm", NOISE), served).alarms
     for shop, sold in NOISE.items():

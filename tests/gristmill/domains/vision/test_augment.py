@@ -270,6 +270,7 @@ def test_a_function_for_batches_of_any_size_draws_what_eager_code_does() -> None
         np.testing.assert_allclose(made, changed(EVERYTHING, PHOTOS[:count]), atol=1e-3)
 
 
+@pytest.mark.slow
 def test_each_turn_of_a_loop_in_the_graph_draws_anew() -> None:
     @tf.function
     def loop() -> tf.Tensor:
@@ -331,6 +332,7 @@ def test_a_shift_by_whole_pixels_takes_in_what_pads_the_edge(x: int, y: int, fil
     np.testing.assert_array_equal(made, beyond[5 + y : 11 + y, 5 + x : 14 + x])
 
 
+@pytest.mark.slow
 def test_a_zoom_is_about_the_centre_and_interpolates() -> None:
     image = row(0, 10, 20, 30, 40)
 

@@ -34,6 +34,7 @@ def test_every_image_of_validation_and_test_is_predicted_in_order(judged: Folder
     assert rows["id"].tolist() == [*data.rows("validation")["id"], *data.rows("test")["id"]]
 
 
+@pytest.mark.slow
 def test_scores_are_those_of_the_written_predictions(judged: Folders) -> None:
     written = read_document(judged["evaluate"] / "scores.json")
 
@@ -118,6 +119,7 @@ def test_pictures_of_the_examples_to_show_are_kept(judged: Folders) -> None:
             assert np.array_equal(np.asarray(image)[..., None], pixels[part][at])
 
 
+@pytest.mark.slow
 def test_a_large_image_is_kept_small(binary: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluate_module, "_THUMBNAIL_SIDE", 6)
     monkeypatch.setattr(evaluate_module, "_MAX_LOSSLESS_SIDE", 5)

@@ -62,6 +62,7 @@ def test_an_epoch_holds_every_image_once_with_its_label(data: Prepared, how: str
     assert all(pixels.dtype == np.float32 for pixels, _ in batches)
 
 
+@pytest.mark.slow
 def test_each_epoch_has_its_own_order_whether_or_not_training_went_on_from_it(data: Prepared, how: str) -> None:
     first, second = seen(epoch(data, 0)), seen(epoch(data, 1))
 
@@ -100,6 +101,7 @@ def test_without_a_validation_part_there_is_none(tmp_path: Path) -> None:
     assert validation_of(data, Targets(data, Train())) is None
 
 
+@pytest.mark.slow
 def test_a_stream_gives_the_batches_of_a_range_test(data: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_BYTES_IN_MEMORY", 0)
     train = Train(batch_size=5, seed=1)

@@ -55,6 +55,7 @@ def ask(keras_bundle: Path) -> Ask:
     return call
 
 
+@pytest.mark.slow
 def test_each_file_gets_a_row_with_the_networks_probabilities(
     ask: Ask, files: tuple[Path, ...], photos: list[bytes]
 ) -> None:

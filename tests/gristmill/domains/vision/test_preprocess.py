@@ -168,6 +168,7 @@ def test_many_images_lie_in_several_shards_that_hold_all_classes(
         assert set(labels) == {0, 1, 2}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_jpeg_in_a_shard_looks_like_the_photo(tmp_path: Path, channels: int) -> None:
     """Smooth photos, as noise is what JPEG does not keep."""

@@ -182,6 +182,7 @@ def test_a_file_gives_what_keras_gives_that_fetched_it(
     assert np.asarray(given) == pytest.approx(np.asarray(fetched), rel=1e-4, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_weights_that_cannot_be_fetched_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def unreachable(*given: Any) -> None:
         raise urllib.error.URLError("no route to host")
@@ -216,6 +217,7 @@ def test_images_below_the_least_size_are_refused(name: str, least: int) -> None:
         load(name, shape=Shape(80, least - 1, 3, 2))
 
 
+@pytest.mark.slow
 def test_a_cut_network_ends_with_the_layer(network: keras.Model) -> None:
     found = pretrained.cut(network, "expanded_conv_3_project_bn")
 

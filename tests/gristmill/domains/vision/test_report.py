@@ -41,6 +41,7 @@ def shown(judged: Folders) -> dict[str, Section]:
     return by_title(judged)
 
 
+@pytest.mark.slow
 def test_a_run_has_all_sections(shown: dict[str, Section]) -> None:
     assert {title: len(section.pictures) for title, section in shown.items()} == {
         "Scores": 0,

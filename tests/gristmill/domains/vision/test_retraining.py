@@ -114,6 +114,7 @@ def test_photos_are_new_of_another_class_or_gone_whatever_they_are_called(
     assert RETRAINING.new_rows(champion["ingest"], None).later == 40
 
 
+@pytest.mark.slow
 def test_the_champion_is_asked_of_new_photos_alone(champion: Folders, more: Path, tmp_path: Path) -> None:
     found = RETRAINING.drift(ingested(more, tmp_path / "ingest"), Champion(champion, {}))
 

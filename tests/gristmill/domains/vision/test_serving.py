@@ -62,6 +62,7 @@ def test_pixels_get_a_probability_of_each_class_and_the_likeliest_name(served: A
     assert len(set(made["label"].numpy())) > 1  # else a constant would do
 
 
+@pytest.mark.slow
 def test_encoded_images_get_what_their_pixels_get(served: Any, photos: list[bytes]) -> None:
     pixels = np.stack([decode.decode_photo(photo, LAYOUT) for photo in photos])
 

@@ -95,6 +95,7 @@ def test_average_flips_gives_equal_probabilities_of_an_image_and_its_mirror_imag
     np.testing.assert_allclose(network(pixels), network(pixels[:, :, ::-1]), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_changed_images_are_kept_beside_what_they_were(augmented: Path) -> None:
     kept = np.load(augmented / "samples.npy", allow_pickle=False)
 

@@ -39,6 +39,7 @@ def descended(features: Any, labels: Any, classes: int, penalty: float) -> Any:
     return scaled @ weights + bias
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("examples", "features"), [(60, 4), (12, 30)])  # more or fewer examples than features
 def test_the_solution_is_that_of_gradient_descent(
     examples: int, features: int, monkeypatch: pytest.MonkeyPatch

@@ -85,6 +85,7 @@ def test_the_average_is_of_scaled_probabilities_and_is_written_as_held_out(tmp_p
     assert document["loss"] == chosen.loss  # at the temperature of the average
 
 
+@pytest.mark.slow
 def test_an_average_of_texts_is_scored_as_it_is_exported(tmp_path: Path) -> None:
     made = {"first": noisy(1.0, certainty=0.4), "second": noisy(1.0, certainty=0.4, seed=2)}
     for unlikely in made.values():

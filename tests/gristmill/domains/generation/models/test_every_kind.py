@@ -68,6 +68,7 @@ def test_predictions_after_each_token_depend_only_on_earlier_tokens(kind: str, t
     assert logits(saved_network.read(tmp_path), TOKENS).tobytes() == before.tobytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "bidirectional"), [("lstm", False), ("gru", True)])
 def test_padding_on_either_side_of_a_line_changes_nothing(kind: str, bidirectional: bool) -> None:
     network = built(kind, after_each=False, bidirectional=bidirectional)

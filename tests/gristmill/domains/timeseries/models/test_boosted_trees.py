@@ -10,8 +10,8 @@ from gristmill.domains.timeseries.fits import boosting
 from gristmill.domains.timeseries.fits.boosting import features_network, rows_of
 from gristmill.domains.timeseries.models.boosted_trees import BoostedTrees
 from gristmill.errors import Unsuitable
-from gristmill.training.trees.exchange import TreeFit, Trees
 from gristmill.training.trees.fit import fit_trees
+from gristmill.training.trees.tree_data import TreeFit, Trees
 from helpers.small_runs import assembled
 
 RANDOM = np.random.default_rng(0)

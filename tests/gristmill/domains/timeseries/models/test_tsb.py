@@ -88,6 +88,7 @@ def test_weights_are_tried_on_windows_of_all_places_of_a_season(monkeypatch: pyt
     assert len({start % 12 for start in tried[0]}) == 12
 
 
+@pytest.mark.slow
 def test_sparse_demand_is_forecast_better_than_by_naive_kinds() -> None:
     data = assembled(*(demand(120, RANDOM.uniform(0.1, 0.4)) for _ in range(40)), history=1, horizon=6, test=12)
     starts = data.origins("test")

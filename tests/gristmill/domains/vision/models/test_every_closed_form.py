@@ -69,6 +69,7 @@ def assert_probabilities_of_pixels(kind: str, data: Prepared, network: keras.Mod
     assert not network.trainable_variables or kind == "frozen"
 
 
+@pytest.mark.slow
 def test_a_saved_network_gives_the_same_bits(fitted: Fitted, tmp_path: Path) -> None:
     _, data, network = fitted
 

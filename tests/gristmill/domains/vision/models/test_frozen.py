@@ -38,6 +38,7 @@ def test_features_are_rooted_means_over_one_or_both_directions_of_length_one(wei
         assert features == pytest.approx(rooted / np.linalg.norm(rooted), abs=1e-5)
 
 
+@pytest.mark.slow
 def test_a_mirrored_image_has_the_same_features(weights: str) -> None:
     network = frozen(weights).featuriser(SHAPE)
     images = IMAGES.astype(np.float32)

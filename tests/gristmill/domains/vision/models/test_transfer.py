@@ -87,6 +87,7 @@ def test_a_located_file_takes_the_place_of_where_it_was_sought(tmp_path: Path) -
         sought.located([tmp_path / "a.h5", tmp_path / "b.h5"])
 
 
+@pytest.mark.slow
 def test_a_network_takes_pixels_and_gives_logits(weights: str) -> None:
     network = built(Shape(48, 40, 3, classes=2), weights=weights)
 

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from gristmill.errors import DataError
+from gristmill.scaffold.choose_domain import choose_domain
 from gristmill.scaffold.data import data_at
-from gristmill.scaffold.domain import choose_domain
 
 DAYS = [f"{day:%Y-%m-%d}" for day in pd.date_range("2024-01-01", periods=60)]
 TALK = ["not a good film at all, I left", "the best evening of the whole year", "it was long, and then longer"]
