@@ -9,9 +9,9 @@ from gristmill.tasks.retraining import (
     before_selection,
     check_drift,
     count_judgeable,
+    find_new_rows,
     judge,
     judge_recovery,
-    look_for_news,
     promote,
     recovery_run,
     with_champions_recipe,
@@ -39,7 +39,7 @@ def retrain(pipeline: str, overrides: list[str] | None = None, project: str | No
         with limited_time(run):
             # 1. Is there enough new data, and has the champion become worse?
             artifacts = ingested = ingest(run)
-            retraining = look_for_news(run, artifacts["ingest"])
+            retraining = find_new_rows(run, artifacts["ingest"])
             if retraining.verdict != "nothing new":
                 retraining = check_drift(run, retraining, artifacts["ingest"])
             # 2. Train a challenger: a new selection, and the champion's recipe on the new data.

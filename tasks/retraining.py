@@ -35,8 +35,8 @@ from gristmill.training import progress
 logger = logging.getLogger(__name__)
 
 
-@stage_task("look for news of {run.pipeline.name}")
-def look_for_news(run: Run, ingested: Reference) -> Retraining:
+@stage_task("find new rows of {run.pipeline.name}")
+def find_new_rows(run: Run, ingested: Reference) -> Retraining:
     """Compare the data with the champion's, and with the data that the last retraining judged."""
     # Compare the data.
     champion = run.champion
@@ -240,7 +240,7 @@ def promote(run: Run, retraining: Retraining) -> Retraining:
     registry.pull(run.pipeline.name)
     champion = registry.champion(run.pipeline.name, verified=True)
     if champion and champion.number != retraining.champion:
-        return record_retraining(run, _overtaken(retraining, champion.number))
+        return record_retraining(run, _mark_overtaken(retraining, champion.number))
     why = retraining.judgement.why if retraining.judgement else ""
     record, tables = run.record(), run.pipeline.values()
     changed = {name: values for name, values in tables.items() if values != record.settings.get(name)}
@@ -250,7 +250,7 @@ def promote(run: Run, retraining: Retraining) -> Retraining:
     version = register(run.catalogue.root, run.store, record, decision)
     promotion = registry.promote(run.pipeline.name, version.number, why, retraining.champion or 0, run.id)
     if promotion.version != version.number:
-        later = _held_by(promotion, retraining) if promotion.held else _overtaken(retraining, promotion.version)
+        later = _held_by(promotion, retraining) if promotion.held else _mark_overtaken(retraining, promotion.version)
         return record_retraining(run, later)
     logger.info("%-10s version %d", "promoted", version.number)
     _emit(run, "gristmill.model.promoted", {"version": version.number, "why": why})
@@ -264,7 +264,7 @@ def _held_by(hold: Promotion, retraining: Retraining) -> Retraining:
     return retraining.model_copy(update={"judgement": None, "winner": []}).ended("waiting", why)
 
 
-def _overtaken(retraining: Retraining, version: int) -> Retraining:
+def _mark_overtaken(retraining: Retraining, version: int) -> Retraining:
     return retraining.ended("rejected", f"version {version} was promoted meanwhile; it was not judged")
 
 

@@ -95,7 +95,7 @@ def project_deployments(catalogue: Catalogue, pool: str | None = None) -> list[d
             variables: dict[str, Any] = {"image": catalogue.deploy.image} if catalogue.deploy.image else {}
             variables["env"] = RUN_ENVIRONMENT | NO_CLIENT_REPORTS
             for added in (catalogue.deploy.job_variables, pipeline.job_variables):
-                variables = _merged(variables, added)  # nested tables, such as `env`, too
+                variables = _merge(variables, added)  # nested tables, such as `env`, too
             deployment["work_pool"] = {"name": pool or catalogue.deploy.pool, "job_variables": variables}
         deployments += own
     return deployments
@@ -116,12 +116,12 @@ def _pull(deploy: Deploy) -> dict[str, Any]:
     return {}
 
 
-def _merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
-    merged = {name: _merged(value, {}) if isinstance(value, Mapping) else value for name, value in first.items()}
+def _merge(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    merged = {name: _merge(value, {}) if isinstance(value, Mapping) else value for name, value in first.items()}
     for name, value in second.items():
         before = merged.get(name)
         nested = isinstance(value, Mapping)
-        merged[name] = _merged(before if isinstance(before, Mapping) else {}, value) if nested else value
+        merged[name] = _merge(before if isinstance(before, Mapping) else {}, value) if nested else value
     return merged
 
 

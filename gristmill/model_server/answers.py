@@ -132,14 +132,14 @@ def _read_options(domain: Domain, values: Mapping[str, Any]) -> dict[str, Any]:
         if name not in known:
             listed = ", ".join(known) or "none"
             raise RequestError(f"unknown option {short_repr(name)}.{did_you_mean(name, known)} Known: {listed}.")
-        options[name] = _typed(name, value, known[name])
+        options[name] = _parse_option(name, value, known[name])
     for name, limit in domain.predict_options.max_served.items():
         if name in options and not 1 <= options[name] <= limit:
             raise RequestError(f"{name}: expected 1 to {limit:,}. Received: {options[name]}.")
     return options
 
 
-def _typed(name: str, value: Any, kind: type) -> Any:
+def _parse_option(name: str, value: Any, kind: type) -> Any:
     """Return a value of JSON or of the address in the type of an option."""
     if kind is bool and value in (True, False, "true", "false"):
         return value in (True, "true")

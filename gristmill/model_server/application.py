@@ -69,22 +69,22 @@ class ModelServer:
         """Return the application; `options` are those of Starlette."""
         post, get = ["POST", "PUT"], ["GET"]
         routes = [
-            Route(f"/predict{rest}", self._measured("predict", self.predict), methods=post)
+            Route(f"/predict{rest}", self._measure("predict", self.predict), methods=post)
             for rest in ("", "/{name}", "/{name}/{file:path}")
         ]
         for model in ("/v1/models/{name}", "/v1/models/{name}/versions/{version}"):
             routes += [
-                Route(f"{model}:predict", self._measured("call", self.call), methods=post),
-                Route(f"{model}/metadata", self._answered(self.metadata), methods=get),
-                Route(model, self._answered(self.state), methods=get),
+                Route(f"{model}:predict", self._measure("call", self.call), methods=post),
+                Route(f"{model}/metadata", self._answer_errors(self.metadata), methods=get),
+                Route(model, self._answer_errors(self.state), methods=get),
             ]
         routes += [
             Route("/health/live", self.live, methods=get),
             Route("/health/ready", self.ready, methods=get),
             Route("/metrics", self.show_metrics, methods=get),
-            Route("/openapi.json", self._answered(self.show_openapi), methods=get),
-            Route("/docs", self._answered(self.show_docs), methods=get),
-            Route("/", self._answered(self.show_docs), methods=get),
+            Route("/openapi.json", self._answer_errors(self.show_openapi), methods=get),
+            Route("/docs", self._answer_errors(self.show_docs), methods=get),
+            Route("/", self._answer_errors(self.show_docs), methods=get),
         ]
         handlers: dict[Any, Any] = {HTTPException: unknown_address, Exception: internal_error}
         return Starlette(routes=routes, exception_handlers=handlers, **options)
@@ -213,7 +213,7 @@ class ModelServer:
         """Whether threads still work for requests."""
         return any(work.running() for work in [*self._work])
 
-    def _measured(self, endpoint: str, handler: Callable[[Request, ServedModel], Awaitable[Response]]) -> Handler:
+    def _measure(self, endpoint: str, handler: Callable[[Request, ServedModel], Awaitable[Response]]) -> Handler:
         """Return a handler that answers errors and counts requests; a request has one model until it is answered."""
 
         async def handle_with_model(request: Request) -> Response:
@@ -223,7 +223,7 @@ class ModelServer:
             async with asyncio.timeout(self._limits.seconds):
                 return await handler(request, model)
 
-        answered = self._answered(handle_with_model)
+        answered = self._answer_errors(handle_with_model)
 
         async def handle(request: Request) -> Response:
             begin, status = time.perf_counter(), 500
@@ -240,7 +240,7 @@ class ModelServer:
 
         return handle
 
-    def _answered(self, handler: Handler) -> Handler:
+    def _answer_errors(self, handler: Handler) -> Handler:
         """Return a handler that answers errors."""
 
         async def handle(request: Request) -> Response:

@@ -243,12 +243,12 @@ class Batcher:
                     rows += len(other.inputs)
             self._waiting = [call for call in self._waiting if call not in calls]
         if len(calls) == 1:
-            own.outputs = self._computed(own.inputs)
+            own.outputs = self._compute(own.inputs)
             return
         # Compute them in one call of the model, and give each its rows.
         sizes = [len(call.inputs) for call in calls]
         with suppress(Exception):  # the error may concern one of them only, which will raise it again
-            outputs = self._computed(np.concatenate([call.inputs for call in calls]))
+            outputs = self._compute(np.concatenate([call.inputs for call in calls]))
             ends = np.cumsum(sizes)
             if all(len(values) == ends[-1] for values in outputs.values()):
                 for call, end, size in zip(calls, ends, sizes, strict=True):
@@ -257,6 +257,6 @@ class Batcher:
         for call in calls:
             call.alone = True
 
-    def _computed(self, inputs: Array) -> dict[str, Array]:
+    def _compute(self, inputs: Array) -> dict[str, Array]:
         self._observe(len(inputs))
         return self._call(inputs)

@@ -84,7 +84,7 @@ def read_content(body: bytes, file: str, content_type: str, column: str | None, 
         options = {key: value for key, value in content.items() if key != _ROWS}
         if _ROWS not in content:
             return Content(options=options)
-        lines = "".join(f"{json.dumps(row)}\n" for row in _checked(content[_ROWS], column))
+        lines = "".join(f"{json.dumps(row)}\n" for row in _check_rows(content[_ROWS], column))
         return Content(ROWS_FILE, lines.encode(), options)
 
     # Other files stay as they are.
@@ -114,7 +114,7 @@ def _suffix(body: bytes, content_type: str, photos: bool) -> str:
     return seen
 
 
-def _checked(rows: Any, column: str | None) -> Iterator[dict[str, Any]]:
+def _check_rows(rows: Any, column: str | None) -> Iterator[dict[str, Any]]:
     if isinstance(rows, dict):
         rows = [rows]
     if not isinstance(rows, list) or not rows:

@@ -150,7 +150,7 @@ def metadata(signatures: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _from_inputs(inputs: Any, specs: Specs) -> dict[str, Array]:
-    inputs = _named(inputs, specs)
+    inputs = _add_name(inputs, specs)
     _check_names(inputs, specs, "inputs")
     tensors = {name: _tensor(inputs[name], spec, f"inputs.{name}") for name, spec in specs.items()}
     sizes = {name: len(tensors[name]) for name, spec in specs.items() if spec.shape[:1] == (None,)}
@@ -165,13 +165,13 @@ def _from_instances(instances: Any, specs: Specs) -> dict[str, Array]:
         raise RequestError(f"instances: expected a list of examples. Received: {_kind(instances)}.")
     if any(spec.shape[:1] != (None,) for spec in specs.values()):
         raise RequestError("instances: this signature takes inputs that are not rows. Use 'inputs'.")
-    instances = [_named(instance, specs) for instance in instances]
+    instances = [_add_name(instance, specs) for instance in instances]
     for at, instance in enumerate(instances):
         _check_names(instance, specs, f"instances[{at}]")
     return {name: _column([instance[name] for instance in instances], name, spec) for name, spec in specs.items()}
 
 
-def _named(value: Any, specs: Specs) -> Any:
+def _add_name(value: Any, specs: Specs) -> Any:
     """Return values by the name of their input, which may be left out if there is a single one."""
     is_named = isinstance(value, dict) and value.keys() == specs.keys()
     return value if is_named or len(specs) > 1 else {next(iter(specs)): value}
@@ -206,7 +206,7 @@ def _check_names(values: Any, specs: Specs, where: str) -> None:
 def _tensor(value: Any, spec: Tensor, where: str) -> Array:
     """Return a value of JSON as a tensor of a type and shape."""
     if spec.dtype == object:
-        array = np.array(_decoded(value, where), object)
+        array = np.array(_decode(value, where), object)
         for item in array.ravel():
             if not isinstance(item, str | bytes):
                 raise RequestError(f'{where}: expected texts, or bytes as {{"b64": …}}. Received: {_kind(item)}.')
@@ -219,10 +219,10 @@ def _tensor(value: Any, spec: Tensor, where: str) -> Array:
     return array
 
 
-def _decoded(value: Any, where: str) -> Any:
+def _decode(value: Any, where: str) -> Any:
     """Return a value with the bytes of each object `b64`."""
     if isinstance(value, list):
-        return [_decoded(item, where) for item in value]
+        return [_decode(item, where) for item in value]
     if not isinstance(value, dict):
         return value
     if value.keys() != {"b64"} or not isinstance(value["b64"], str):

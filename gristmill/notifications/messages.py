@@ -65,13 +65,13 @@ class Facts:
 def due_messages(facts: Facts, rules: Notify) -> Iterator[Message]:
     """Yield the messages that follow from a run by now; some are due before it ends."""
     check_data = f"Check the data: gristmill schema {facts.record.pipeline}"
-    yield from _alarm(facts, "drift", "drift", _drift_alarms, check_data)
-    yield from _alarm(facts, "baseline", "champion worse than a baseline", _baseline_alarms, _OTHER_MODELS)
-    yield from _promotion(facts)
-    yield from _rejections(facts, rules.rejections)
-    yield from _failure(facts)
-    yield from _kill(facts)
-    yield from _silence(facts)
+    yield from _report_alarms(facts, "drift", "drift", _drift_alarms, check_data)
+    yield from _report_alarms(facts, "baseline", "champion worse than a baseline", _baseline_alarms, _OTHER_MODELS)
+    yield from _report_promotion(facts)
+    yield from _report_rejections(facts, rules.rejections)
+    yield from _report_failure(facts)
+    yield from _report_kill(facts)
+    yield from _report_silence(facts)
 
 
 def _drift_alarms(record: Record) -> list[str] | None:
@@ -88,7 +88,7 @@ def _baseline_alarms(record: Record) -> list[str] | None:
     return [str(drift.baseline)] if drift.baseline.alarm else []
 
 
-def _alarm(
+def _report_alarms(
     facts: Facts, kind: str, subject: str, alarms_of: Callable[[Record], list[str] | None], remedy: str
 ) -> Iterator[Message]:
     """Yield a message if there are alarms; those about the same champion are one condition."""
@@ -103,7 +103,7 @@ def _alarm(
         yield facts.message(kind, subject, first, *alarms, remedy=remedy, began=facts.streak(has_alarms)[-1])
 
 
-def _promotion(facts: Facts) -> Iterator[Message]:
+def _report_promotion(facts: Facts) -> Iterator[Message]:
     """Yield a message if the run promoted a version."""
     if facts.promoted is None:
         return
@@ -115,7 +115,7 @@ def _promotion(facts: Facts) -> Iterator[Message]:
     yield facts.message("promoted", f"version {facts.promoted} promoted", first, *why, remedy=remedy)
 
 
-def _rejections(facts: Facts, limit: int) -> Iterator[Message]:
+def _report_rejections(facts: Facts, limit: int) -> Iterator[Message]:
     """Yield a message if enough retrainings in a row have rejected their challengers to the same champion."""
 
     def was_rejected(record: Record) -> bool | None:
@@ -132,7 +132,7 @@ def _rejections(facts: Facts, limit: int) -> Iterator[Message]:
             yield facts.message("rejected", count, why, remedy=_OTHER_MODELS, began=streak[-1])
 
 
-def _failure(facts: Facts) -> Iterator[Message]:
+def _report_failure(facts: Facts) -> Iterator[Message]:
     """Yield a message about a failed run; the same error in every run is one condition."""
     record = facts.record
 
@@ -148,7 +148,7 @@ def _failure(facts: Facts) -> Iterator[Message]:
         yield facts.message("failed", f"{facts.noun} failed", *lines, remedy=remedy, began=began)
 
 
-def _kill(facts: Facts) -> Iterator[Message]:
+def _report_kill(facts: Facts) -> Iterator[Message]:
     """Yield a message about a run whose process ended without reporting."""
     record = facts.record
     if record.outcome == "interrupted" and record.finished is None:  # a run that is stopped notes its end
@@ -159,7 +159,7 @@ def _kill(facts: Facts) -> Iterator[Message]:
         yield facts.message("killed", f"{facts.noun} killed", first + cause, remedy=remedy)
 
 
-def _silence(facts: Facts) -> Iterator[Message]:
+def _report_silence(facts: Facts) -> Iterator[Message]:
     """Yield a message if the newest data is older than the pipeline allows."""
 
     def is_silent(record: Record) -> bool | None:

@@ -31,7 +31,7 @@ def record_of_fresh(catalogue: Catalogue, name: str, steps: list[Step]) -> Recor
     return runs.finish(name, run.id, "succeeded")
 
 
-def record_of_no_news(catalogue: Catalogue, name: str) -> Record | None:
+def record_without_new_rows(catalogue: Catalogue, name: str) -> Record | None:
     """Return a new record of a retraining without new data; None if the data may be new."""
     pipeline = catalogue.pipeline(name)
     runs, registry = Runs(catalogue.store), Registry(catalogue.store)

@@ -64,7 +64,7 @@ def shops(tmp_path_factory: pytest.TempPathFactory, prefect_api: str, parity_her
 @pytest.fixture
 def arrive(shops: Path, tmp_path: Path) -> Arrive:
     """Return a function that retrains on an arrival, up to the check for drift."""
-    from gristmill.tasks.retraining import check_drift, look_for_news
+    from gristmill.tasks.retraining import check_drift, find_new_rows
     from gristmill.tasks.retraining_run import retraining_run
     from gristmill.tasks.stage_tasks import _work
 
@@ -76,7 +76,7 @@ def arrive(shops: Path, tmp_path: Path) -> Arrive:
             edit(tmp_path / "pipelines.toml", 'series = "shop"', f'series = "shop", {ingest}')
         with retraining_run("shops", [], str(tmp_path)) as run:
             _work.fn(run, "ingest", {})
-            found = look_for_news.fn(run, run.record().references["ingest"])
+            found = find_new_rows.fn(run, run.record().references["ingest"])
             return check_drift.fn(run, found, run.record().references["ingest"])
 
     return call
