@@ -6,8 +6,8 @@ from keras import ops
 from gristmill.domains.common.few_examples import OVERFIT_EXAMPLES, Folders, affinely_independent_rows
 from gristmill.domains.common.sampling import evenly_spaced
 from gristmill.domains.timeseries.data import dataset
-from gristmill.domains.timeseries.fits.model_shape import Shape
 from gristmill.domains.timeseries.fits.normalisation import normalised, scaled
+from gristmill.domains.timeseries.models import Shape
 
 
 def take_few_examples(folders: Folders, out: Folders, limit: int | None = None) -> None:

@@ -12,9 +12,9 @@ from gristmill.domains.timeseries.data import dataset
 from gristmill.domains.timeseries.data.dataset import Layout, Prepared
 from gristmill.domains.timeseries.data.view import check_complete, view
 from gristmill.domains.timeseries.data.windows import history_index, sequence_index, target_index
-from gristmill.domains.timeseries.fits.model_shape import Shape
 from gristmill.domains.timeseries.fits.normalisation import in_raw_units, scaled, standardised
 from gristmill.domains.timeseries.forecasts import VALIDATION, by_network, write_forecast
+from gristmill.domains.timeseries.models import Shape
 from gristmill.domains.timeseries.settings import Train
 from gristmill.errors import RequestError
 from gristmill.training.feed import GatheredFeed

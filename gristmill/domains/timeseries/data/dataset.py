@@ -1,7 +1,7 @@
 """Dataset of prepared series: written by preprocess and read by every later stage.
 
 All series are in one array, (observations, columns), one after the other: targets first, then inputs, then known
-columns. The known columns are shifted: position t has the known values of t + horizon (`model_shape.py`).
+columns. The known columns are shifted: position t has the known values of t + horizon (`models/__init__.py`).
 """
 
 from collections.abc import Callable, Iterator

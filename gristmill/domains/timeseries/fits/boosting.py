@@ -15,7 +15,6 @@ from keras import ops
 from gristmill.domains.timeseries.data.dataset import Layout, Prepared
 from gristmill.domains.timeseries.data.series_scale import SeriesUnits, typically_scaled
 from gristmill.domains.timeseries.data.windows import Origins, thinned
-from gristmill.domains.timeseries.fits.model_shape import lags_and_means
 from gristmill.domains.timeseries.fits.normalisation import (
     in_raw_units,
     normalised,
@@ -24,6 +23,7 @@ from gristmill.domains.timeseries.fits.normalisation import (
     scaled,
     standardise,
 )
+from gristmill.domains.timeseries.models import lags_and_means
 from gristmill.errors import Unsuitable
 from gristmill.training.trees.fit import fit_trees
 from gristmill.training.trees.network import tree_network

@@ -17,7 +17,6 @@ from gristmill.domains.timeseries.data.dataset import Prepared
 from gristmill.domains.timeseries.data.series_scale import SeriesUnits, typically_scaled
 from gristmill.domains.timeseries.data.view import check_complete
 from gristmill.domains.timeseries.data.windows import Origins, thinned
-from gristmill.domains.timeseries.fits.model_shape import Shape
 from gristmill.domains.timeseries.fits.normalisation import (
     in_raw_units,
     normalised,
@@ -25,6 +24,7 @@ from gristmill.domains.timeseries.fits.normalisation import (
     scaled,
     standardised,
 )
+from gristmill.domains.timeseries.models import Shape
 from gristmill.training.average_network import equal_average
 from gristmill.training.deadline import check_deadlines
 from gristmill.util.chunking import in_blocks

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Literal
 
 from gristmill.domains.timeseries.data.view import NetworkSettings
-from gristmill.domains.timeseries.fits.model_shape import Shape, lags_and_means
+from gristmill.domains.timeseries.models import Shape, lags_and_means
 from gristmill.settings.base import PositiveInt, Sizes
 
 if TYPE_CHECKING:

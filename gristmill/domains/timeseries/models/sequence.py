@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from gristmill.domains.timeseries.data.view import NetworkSettings
-from gristmill.domains.timeseries.fits.model_shape import Shape
+from gristmill.domains.timeseries.models import Shape
 from gristmill.errors import RequestError
 from gristmill.settings.base import KernelSize, Size, Sizes
 

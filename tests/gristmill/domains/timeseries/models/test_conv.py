@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from gristmill.domains.timeseries.fits.model_shape import Shape
+from gristmill.domains.timeseries.models import Shape
 from gristmill.domains.timeseries.models.sequence import Conv
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gristmill.domains.timeseries.fits.model_shape import Shape
+from gristmill.domains.timeseries.models import Shape
 from gristmill.domains.timeseries.models.dense import Dense
 from gristmill.domains.timeseries.settings import Train
 from gristmill.domains.timeseries.train import fit_forecaster

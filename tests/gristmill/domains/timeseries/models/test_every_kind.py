@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from gristmill.domains.timeseries.fits.model_shape import Shape
+from gristmill.domains.timeseries.models import Shape
 from gristmill.domains.timeseries.settings import Train
 from gristmill.domains.timeseries.train import fit_forecaster
 from gristmill.export import bundle

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from gristmill.domains.timeseries.fits.model_shape import Shape
+from gristmill.domains.timeseries.models import Shape
 from gristmill.domains.timeseries.models.dense import Multiscale
 
 SHAPE = Shape(history=11, horizon=2, channels=2, known=1, outputs=4)

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from gristmill.domains.timeseries.fits.model_shape import Shape
+from gristmill.domains.timeseries.models import Shape
 from gristmill.domains.timeseries.models.sequence import Bidirectional, ConvLstm, Gru, Lstm, Rnn, stack
 from gristmill.errors import RequestError
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gristmill.domains.timeseries.fits.model_shape import Shape
+from gristmill.domains.timeseries.models import Shape
 
 WINDOW = np.arange(2 * 4 * 5, dtype=np.float32).reshape(2, 4, 5)  # (batch, history, channels + known)
 
