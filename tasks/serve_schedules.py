@@ -16,12 +16,12 @@ from prefect.runner import Runner
 
 from gristmill.config.catalogue import Catalogue, Pipeline
 from gristmill.deployment.prefect_file import RUN_ENVIRONMENT, retraining_deployment
-from gristmill.deployment.schedule_announcement import announce_schedule
 from gristmill.notifications.delivery import deliver
 from gristmill.prefect_runtime.api_errors import one_line_api_errors
 from gristmill.prefect_runtime.automations import end_silent_runs
 from gristmill.prefect_runtime.deploy import new_schedules
 from gristmill.prefect_runtime.deployed_runs import restart
+from gristmill.prefect_runtime.schedule_announcement import announce_schedule
 from gristmill.runs.records import Record, Runs
 from gristmill.util.processes import PARENT_VARIABLE
 

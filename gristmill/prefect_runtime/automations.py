@@ -14,8 +14,8 @@ from prefect.events.actions import ActionTypes, ChangeFlowRunState, DoNothing, S
 from prefect.events.schemas.automations import Automation, AutomationCore, EventTrigger, Posture
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
-from gristmill.deployment.changes import Change, compare_fields
 from gristmill.deployment.prefect_file import HEARTBEAT_SECONDS, RUN_ENDED_EVENT, TAG
+from gristmill.prefect_runtime.changes import Change, compare_fields
 from gristmill.prefect_runtime.message_receiver import unknown_block
 from gristmill.runs.retraining_record import RetrainingVerdict
 

@@ -21,7 +21,6 @@ from prefect.flows import Flow
 
 from gristmill.config.catalogue import Catalogue
 from gristmill.config.domains import domain_of
-from gristmill.deployment.changes import Change, compare_fields
 from gristmill.deployment.prefect_file import (
     SCHEDULE_SLUG,
     TAG,
@@ -33,6 +32,7 @@ from gristmill.deployment.prefect_file import (
 from gristmill.errors import RequestError, WorkError
 from gristmill.prefect_runtime.api_errors import one_line_api_errors
 from gristmill.prefect_runtime.automations import create_automation, plan_late_runs, plan_silent_runs, plan_unused
+from gristmill.prefect_runtime.changes import Change, compare_fields
 from gristmill.prefect_runtime.deployed_runs import name_scheduled_runs
 from gristmill.prefect_runtime.entrypoints import load_flow
 

@@ -14,7 +14,7 @@ from prefect.deployments.runner import RunnerDeployment
 
 from conftest import SMALL
 from gristmill.config.catalogue import load
-from gristmill.deployment.schedule_announcement import find_running_schedule
+from gristmill.prefect_runtime.schedule_announcement import find_running_schedule
 from gristmill.runs.records import Runs
 from gristmill.store.store import Store
 from gristmill.tasks import serve_schedules as module

@@ -14,8 +14,8 @@ from gristmill.config.catalogue import Catalogue, Pipeline, load
 from gristmill.config.pipelines_file import PIPELINES_FILE
 from gristmill.deployment import prefect_file as deployments
 from gristmill.deployment.dockerfile import write_dockerfile
-from gristmill.deployment.schedule_announcement import find_running_schedule
 from gristmill.errors import RequestError, count_of
+from gristmill.prefect_runtime.schedule_announcement import find_running_schedule
 from gristmill.prefect_runtime.server import ensure_api, ensure_named_api, named_api, use_api
 from gristmill.settings.schedule import has_ended
 from gristmill.util.files import write_atomically

@@ -14,9 +14,9 @@ from prefect.exceptions import PrefectHTTPStatusError
 
 from conftest import SMALL
 from gristmill.config import catalogue
-from gristmill.deployment.changes import difference_lines
 from gristmill.deployment.prefect_file import trigger_name
 from gristmill.errors import RequestError, WorkError
+from gristmill.prefect_runtime.changes import difference_lines
 from gristmill.prefect_runtime.deploy import Plan, plan
 
 NAME = "deployed"  # a pipeline of these tests only, because they share the server

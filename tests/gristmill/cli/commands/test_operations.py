@@ -9,7 +9,7 @@ import pytest
 from conftest import SMALL
 from gristmill.config import catalogue
 from gristmill.deployment import prefect_file as deployments
-from gristmill.deployment.schedule_announcement import announce_schedule
+from gristmill.prefect_runtime.schedule_announcement import announce_schedule
 from helpers.end_to_end import Command
 from helpers.support import Said
 

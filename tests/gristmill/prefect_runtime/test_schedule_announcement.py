@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gristmill.deployment.schedule_announcement import (
+from gristmill.prefect_runtime.schedule_announcement import (
     FILE,
     ScheduleAnnouncement,
     announce_schedule,
@@ -41,7 +41,7 @@ def test_a_schedule_is_found_while_it_runs(store: Store) -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from gristmill.deployment.schedule_announcement import announce_schedule
+from gristmill.prefect_runtime.schedule_announcement import announce_schedule
 from gristmill.store.store import Store
 with announce_schedule(Store(Path(sys.argv[1])), "http://127.0.0.1:4321/api", ["one"]):
     os.kill(os.getpid(), signal.SIGKILL)
