@@ -68,6 +68,8 @@ def init(
         raise RequestError(f"--domain: {unknown_domain(domain)}")
     if not data:
         raise RequestError("--data: missing. Name the file or folder with the data, or its URL.")
+
+    # Read the data, propose a pipeline, and write it.
     with progress_bar.working("data", "reading"), TemporaryDirectory() as downloads:
         from gristmill.scaffold.choose_domain import propose
         from gristmill.scaffold.data import data_at, naming_url
@@ -88,6 +90,8 @@ def init(
             proposal = propose(source, domain, target, options).with_preset(preset)
         path = write_project(folder, pipeline, proposal)
         keep_downloads(folder, Path(downloads))
+
+    # Print the guesses with their reasons, and the next command.
     for line in proposal_lines(proposal, console.terminal_width()):
         typer.echo(line)
     typer.echo(f"\nwritten  {path}, with a reason for each guess. Check the guesses.")
