@@ -24,7 +24,7 @@ def eagerly() -> Iterator[None]:
     tf.config.run_functions_eagerly(True)
     try:
         with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
-            patch.setattr(saved_network, "_FUNCTIONS", _Untraced())  # traced whatever TensorFlow is told
+            patch.setattr(saved_network, "_FUNCTIONS", _Untraced())  # these are traced in eager mode, too
             warnings.filterwarnings("ignore", "Even though the `tf.config.*does not apply to tf.data functions")
             yield
     finally:

@@ -29,13 +29,13 @@ Targets = npt.NDArray[Any]  # (rows,), or (rows, outputs) of numbers; classes ar
 class TreeSettings:
     """Settings of one fit."""
 
+    learning_rate: float
+    leaves: int  # maximum per tree
+    depth: int  # maximum number of splits on the way to a leaf, 1 to 8
+    min_rows: int  # minimum per leaf
     objective: Literal["l2", "l1", "huber", "binary", "multiclass"] = "l2"
     rounds: int | Sequence[int] = 1000  # for all outputs or for each; the maximum if there are validation rows
     patience: int = 50  # rounds without a lower validation loss that end the fit
-    learning_rate: float = 0.05
-    leaves: int = 31  # maximum per tree
-    depth: int = 6  # maximum number of splits on the way to a leaf, 1 to 8
-    min_rows: int = 20  # minimum per leaf
     row_share: float = 1.0  # share of the rows drawn for each tree
     column_share: float = 1.0  # share of the features drawn for each tree
     l2: float = 0.0  # penalty on the values of the leaves
@@ -53,7 +53,7 @@ class TreeFit:
 
     features: Features
     targets: Targets
-    settings: TreeSettings = TreeSettings()
+    settings: TreeSettings
     validation: tuple[Features, Targets] | None = None
     weights: npt.NDArray[Any] | None = None  # (rows,)
     validation_weights: npt.NDArray[Any] | None = None  # likewise, of the validation rows

@@ -353,7 +353,7 @@ def test_too_little_memory_is_no_failure_of_the_candidate(tmp_path: Path, monkey
 
 def test_a_tree_of_more_levels_than_the_network_walks_is_refused() -> None:
     with pytest.raises(ValueError, match="depth must be 1 to 8"):
-        TreeSettings(depth=9)
+        dataclasses.replace(SMALL, depth=9)
 
 
 NO_MEMORY = """
