@@ -21,7 +21,7 @@ run: .venv/installed
 	$(BIN)/gristmill run co2
 
 DOCTESTS := gristmill/domains gristmill/scaffold gristmill/scores.py gristmill/settings # packages with examples in docstrings
-DOMAINS := tests/gristmill/domains # they take as long as all other tests
+DOMAINS := $(addprefix tests/gristmill/domains/,tabular text timeseries vision) # they take as long as all other tests
 PROCESSES := tests/test_deployed.py tests/test_docs.py tests/test_kill.py tests/test_wide.py # they wait for other processes
 
 # Tests run in parallel parts, because they often wait for other processes, slow tests most of the time.
@@ -32,7 +32,7 @@ test-domains:
 	$(BIN)/pytest -m "not slow" $(DOMAINS)
 
 test-rest:
-	$(BIN)/pytest -m "not slow" tests $(DOCTESTS) --ignore=$(DOMAINS)
+	$(BIN)/pytest -m "not slow" tests $(DOCTESTS) $(DOMAINS:%=--ignore=%)
 
 test-slow: .venv/installed-dev
 	$(MAKE) --no-print-directory --jobs=3 slow-units slow-flows slow-processes
