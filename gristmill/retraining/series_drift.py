@@ -1,7 +1,13 @@
-"""Drift of values in the order of time, which depend on their neighbours.
+"""Drift of values in the order of time, tested again after every arrival.
 
-The newest inputs are compared with all training blocks of the same length. This avoids alarms for seasons and slow
-swings, which occur in the training data, too.
+A test that is repeated with every arrival raises a false alarm sooner or later. Therefore, each time at which a change
+may have begun gets a share of `MAX_FALSE_ALARMS`, and the shares of all times, however many will come, add up to it. A
+test depends only on the values since the training, not on earlier tests. An alarm lasts as long as the newest values
+show the change.
+
+Sources: Shin, Ramdas & Rinaldo, "E-Detectors", New England Journal of Statistics in Data Science 2(2), 2024, for the
+shares; Willsky & Jones, "A Generalized Likelihood Ratio Approach to the Detection and Estimation of Jumps in Linear
+Systems", IEEE Transactions on Automatic Control 21(1), 1976, for the tests of all possible times.
 """
 
 import math
@@ -10,24 +16,30 @@ from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtri
+from scipy.special import ndtr, ndtri
 from scipy.stats import t as student
 
 from gristmill.retraining.drift import MAX_TRAINING_VALUES, Values
-from gristmill.runs.retraining_record import ErrorDrift, InputDrift
+from gristmill.runs.retraining_record import MAX_FALSE_ALARMS, ErrorDrift, InputDrift
 
+_HALF_SPENT = 600  # number of first values that get half of the false alarms
+_MIN_LENGTH = 6  # number of values after a change, if there are so many; times that are closer are not distinguished
+_MAX_LENGTH = 96  # number of newest values in which a change of an input is looked for
+_TRAINING_RATIO = 3  # minimum number of training values for each value after a change
 _LARGE_QUANTILE = 0.9  # of the errors on held-out data; larger errors count as large
-_NEWEST_ERRORS = 12  # number of newest errors to test separately, so that earlier errors do not hide a change
-_MIN_BLOCKS = 20  # disjoint training blocks that new values are compared with
-_MIN_VALUES_FOR_SPREAD = 4
+_MARGIN_OF_ERRORS, _MARGIN_OF_INPUTS = 2.0, 0.5  # standard errors added to estimated correlations: held out are few
 _MAX_CORRELATION = 0.99  # upper limit of the estimate
-_MIN_VARIANCE = 1e-18  # smaller variances are rounding errors of constant columns
+_MIN_DEVIATION = 1e-9  # smaller deviations are rounding errors of constant columns
+_MAX_DEVIATIONS = 6  # values farther outside the training values are cut there
+_TAIL_SHARE = 0.1  # share of the largest innovations that shows how heavy the tails are
+_MIN_TAIL, _MAX_SCORE = 0.1, 6.0  # limits of an estimated tail index, and of scores beyond all known innovations
+_SPREAD_DEVIATION, _SPREAD_SKEWNESS = 0.641, 1.14  # of `_spread` of a normal variable
 
 
 def series_error_drift(new: Iterable[Values], before: Iterable[Values]) -> ErrorDrift | None:
     """Compare the champion's new errors with those on held-out data, each given in stretches in the order of time.
 
-    All new errors are compared, and the newest errors separately, so that many earlier errors do not hide a change.
+    The newest 6, 12, 24, ... errors are compared, and all of them, so that many earlier errors do not hide a change.
     Errors that are not finite count as larger than all others.
     """
     fresh, known = ([np.where(np.isnan(errors), np.inf, errors) for errors in stretches] for stretches in (new, before))
@@ -35,8 +47,10 @@ def series_error_drift(new: Iterable[Values], before: Iterable[Values]) -> Error
         return None
     latest, held_out = np.concatenate(fresh), np.concatenate(known)
     large = float(np.quantile(held_out, _LARGE_QUANTILE, method="inverted_cdf"))
-    scored, compared = [normal_scores(errors, held_out) for errors in known], (latest, latest[-_NEWEST_ERRORS:])
-    chances = [_chance_of_errors(normal_scores(errors, held_out), scored) for errors in compared]
+    scores, scored = normal_scores(latest, held_out), [normal_scores(errors, held_out) for errors in known]
+    doublings = range(math.ceil(math.log2(max(1.0, len(latest) / _MIN_LENGTH))))
+    starts = [0, *(len(latest) - _MIN_LENGTH * 2**power for power in doublings)]
+    chances = [_at_any_time(_chance_of_errors(scores[start:], scored), start) / _MIN_LENGTH for start in starts]
     return ErrorDrift(
         count=len(latest),
         mean=float(latest.mean()),
@@ -44,8 +58,17 @@ def series_error_drift(new: Iterable[Values], before: Iterable[Values]) -> Error
         large=large,
         run=max(_longest_run(errors > large) for errors in fresh),
         run_before=max(_longest_run(errors > large) for errors in known),
-        probability=min(1.0, len(chances) * min(chances)),
+        probability=min(1.0, *chances),
+        threshold=MAX_FALSE_ALARMS,
     )
+
+
+def _at_any_time(chance: float, start: int) -> float:
+    """Return a bound of the probability that a test is ever as clear as one of a change at `start`, with p-value `chance`.
+
+    Times are counted from the end of the training. Their shares, c / ((start + c) (start + c + 1)), add up to 1.
+    """
+    return chance * (start + _HALF_SPENT) * (start + _HALF_SPENT + 1) / _HALF_SPENT
 
 
 def _longest_run(marks: npt.NDArray[np.bool_]) -> int:
@@ -57,25 +80,18 @@ def _chance_of_errors(new: Values, known: list[Values]) -> float:
 
     The test models autocorrelated errors as a first-order autoregression and uses the effective number of independent
     errors for each mean. The correlation is estimated from the held-out errors only, so additional large errors never
-    weaken an alarm. With few held-out errors the estimate is too low: it is corrected for bias, and one standard error
-    is added. The p-value is never smaller than the share of held-out means that are as high.
+    weaken an alarm. The p-value is never smaller than the share of held-out means that are as high.
 
     Sources: Welch, "The Generalization of 'Student's' Problem when Several Different Population Variances are
     Involved", Biometrika 34, 1947; Bayley & Hammersley, "The 'Effective' Number of Independent Observations in an
-    Autocorrelated Time Series", Supplement to the Journal of the Royal Statistical Society 8(2), 1946; Kendall, "Note
-    on Bias in the Estimation of Autocorrelation", Biometrika 41, 1954.
+    Autocorrelated Time Series", Supplement to the Journal of the Royal Statistical Society 8(2), 1946.
     """
     held_out = np.concatenate(known)
     count, middle = len(held_out), held_out.mean()
     squares = float(np.square(held_out - middle).sum())
     if squares == 0:  # all held-out errors are equal: the next one is larger with this probability
-        return 1 / (count + 1) if new.mean() > middle else 1.0
-    products = sum(float((stretch[:-1] - middle) @ (stretch[1:] - middle)) for stretch in known)
-    # Estimate the correlation, and correct it.
-    correlation = products / squares
-    correlation += (1 + 3 * correlation) / count
-    correlation += math.sqrt(max(0.0, 1 - correlation**2) / count)
-    correlation = min(max(correlation, 0.0), _MAX_CORRELATION)
+        return (count + 1.0) ** -len(new) if new.min() > middle else 1.0
+    correlation = _correlation(known, _MARGIN_OF_ERRORS)
     # Get the variances of the means of so many values of an autoregression with variance 1.
     shares = []
     for length in (len(new), count):
@@ -89,7 +105,23 @@ def _chance_of_errors(new: Values, known: list[Values]) -> float:
     welch = (share + share_before) ** 2 / (share**3 + share_before**2 / freedom)
     error = math.sqrt(squares / (count - 1) * (share + share_before))
     probability = float(student.sf((new.mean() - middle) / error, min(welch, freedom)))
-    return max(probability, float((_moving_means(held_out, min(len(new), count)) >= new.mean()).mean()))
+    sums = np.cumsum(np.concatenate([[0.0], held_out]))
+    length = min(len(new), count)
+    return max(probability, float(((sums[length:] - sums[:-length]) / length >= new.mean()).mean()))
+
+
+def _correlation(stretches: list[Values], margin: float) -> float:
+    """Return the correlation of neighbours, corrected for the bias of few values, plus some standard errors.
+
+    Source: Kendall, "Note on Bias in the Estimation of Autocorrelation", Biometrika 41, 1954.
+    """
+    values = np.concatenate(stretches)
+    count, middle = len(values), values.mean()
+    products = sum(float((stretch[:-1] - middle) @ (stretch[1:] - middle)) for stretch in stretches)
+    correlation = products / float(np.square(values - middle).sum())
+    correlation += (1 + 3 * correlation) / count
+    correlation += margin * math.sqrt(max(0.0, 1 - correlation**2) / count)
+    return min(max(correlation, 0.0), _MAX_CORRELATION)
 
 
 def normal_scores(values: Values, known: Values) -> Values:
@@ -104,65 +136,110 @@ def normal_scores(values: Values, known: Values) -> Values:
     return scores
 
 
-def _moving_means(values: Values, length: int) -> Values:
-    sums = np.cumsum(np.concatenate([[0.0], values]))
-    means: Values = (sums[length:] - sums[:-length]) / length
-    return means
-
-
 def series_input_drift(name: str, new: Values, trained: Values) -> InputDrift:
-    """Compare level and spread of the newest numbers with those of training blocks of the same length.
+    """Look for a change of level or spread, and for a value that does not change any more, among the newest values.
 
-    The block length leaves at least twenty disjoint training blocks. Normal scores are compared by their mean and, in
-    blocks of four or more values, by their spread, where only growth counts.
+    Level and spread are those of the innovations: what a first-order autoregression of the training values does not
+    explain. A season that is new changes their spread, too. All times up to the newest 96 values are tested.
     """
     trained = trained[-MAX_TRAINING_VALUES:]
-    length = min(len(new), max(1, len(trained) // _MIN_BLOCKS))
-    latest = new[-length:]
-    beyond = np.maximum(latest - trained.max(), 0) + np.minimum(latest - trained.min(), 0)
-    farther = np.clip(beyond / max(trained.std(), _MIN_VARIANCE), -1, 1)  # one for a standard deviation, at most
-    scores, newest = normal_scores(trained, trained), normal_scores(latest, trained) + farther
-    level, squares = (_moving_means(values, length) for values in (scores, scores**2))
-    tests = [("level", *_compare_blocks(float(newest.mean()), level, length, two_sided=True))]
-    if length >= _MIN_VALUES_FOR_SPREAD:
-        variances = newest.var(), squares - level**2
-        spread, usual = (np.log(0.1 + np.sqrt(np.maximum(0, variance))) for variance in variances)
-        tests.append(("spread", *_compare_blocks(float(spread), usual, length, two_sided=False)))
-    what, statistic, lowest = min(tests, key=lambda test: test[2])
-    test, probability = f"{what} of the last {length} (t statistic)", min(1.0, len(tests) * lowest)
-    return InputDrift(name=name, test=test, statistic=statistic, probability=probability)
+    longest = min(_MAX_LENGTH, len(new), (len(trained) - 1) // _TRAINING_RATIO)
+    tests = [_equal_values(new, trained)]
+    if longest > 0:
+        known, latest, correlation = _innovations(new, trained)
+        level, spread = _level(known, latest[::-1][:longest], correlation), _spread(known, latest[::-1][:longest])
+        for what, statistics, chances in (
+            ("level", level, 2 * ndtr(-abs(level))),
+            ("spread", spread, ndtr(-spread) / _MIN_LENGTH),
+        ):
+            lengths = range(min(_MIN_LENGTH, longest), longest + 1)
+            chance, length = min((_at_any_time(chances[at - 1], len(new) - at), at) for at in lengths)
+            tests.append((f"{what} of the last {length} (z statistic)", float(statistics[length - 1]), chance))
+    test, statistic, lowest = min(tests, key=lambda found: found[2])
+    probability = min(1.0, len(tests) * lowest)
+    return InputDrift(name=name, test=test, statistic=statistic, probability=probability, threshold=MAX_FALSE_ALARMS)
 
 
-def _compare_blocks(newest: float, usual: Values, length: int, two_sided: bool) -> tuple[float, float]:
-    """Return the t statistic of a block's figure against those of all training blocks, and its p-value.
+def _equal_values(new: Values, trained: Values) -> tuple[str, float, float]:
+    """Return the test of the run of equal values at the end: what it is, its length, and its probability.
 
-    Blocks are correlated. Positive correlations of adjacent blocks make the mean of all blocks less certain and their
-    variance too small; both are corrected. The p-value is never smaller than the figure's share of training blocks.
-
-    Sources: Meketon & Schmeiser, "Overlapping Batch Means: Something for Nothing?", Winter Simulation Conference 1984;
-    Geyer, "Practical Markov Chain Monte Carlo", Statistical Science 7(4), 1992, for the sum of correlations; Kendall as
-    above.
+    Each value beyond the longest run of the training data repeats the one before with the probability of the training
+    data. The larger one counts of two shares: of all values, and of the values in a run.
     """
-    middle, blocks = usual.mean(), (len(usual) + length - 1) // length
-    deviations, off = usual - middle, newest - middle
-    if blocks < 3:
-        return 0.0, 1.0
-    variance = max(float((deviations**2).mean()), _MIN_VARIANCE)
-    # Sum the correlations of blocks at growing distances, up to the first that is not positive.
-    correlations: list[float] = []
-    for lag in range(length, len(deviations) - length, length):
-        correlation = float(deviations[:-lag] @ deviations[lag:]) / len(deviations) / variance
-        correlation += (1 + 3 * max(correlation, 0.0)) / blocks  # bias of few blocks
-        if correlation <= 0:
-            break
-        correlations.append(min(correlation, 1.0))
-    variance_of_mean = (1 + 2 * sum(correlations)) / blocks  # in units of the variance of a block
-    if variance_of_mean >= 1:
-        return 0.0, 1.0
-    error = math.sqrt(variance * (1 + variance_of_mean) / (1 - variance_of_mean))
-    statistic, freedom = off / error, blocks - 1
-    if two_sided:
-        probability, share = 2 * student.sf(abs(statistic), freedom), (abs(deviations) >= abs(off)).mean()
-    else:
-        probability, share = student.sf(statistic, freedom), (deviations >= off).mean()
-    return float(statistic), max(float(probability), float(share))
+    changes, repeats = np.flatnonzero(np.diff(new)), np.diff(trained) == 0
+    run, longest = len(new) - (changes[-1] + 1 if len(changes) else 0), 1 + _longest_run(repeats)
+    of_all, of_runs = (repeats.sum() + 1) / (len(repeats) + 2), (repeats[1:] & repeats[:-1]).sum() / (repeats.sum() + 1)
+    chance = float(max(of_all, of_runs)) ** max(0, run - longest)
+    return f"equal values at the end, {longest} in training:", float(run), _at_any_time(chance, len(new) - run)
+
+
+def _innovations(new: Values, trained: Values) -> tuple[Values, Values, float]:
+    """Return normal scores of the innovations of training and new values, and the correlation of training values.
+
+    The ranks of training innovations say little about larger ones, so their scores follow the tail.
+
+    Source: Hill, "A Simple General Approach to Inference about the Tail of a Distribution", Annals of Statistics 3(5),
+    1975.
+    """
+    deviation, correlation = max(trained.std(), _MIN_DEVIATION), 0.0
+    known, latest = ((values - trained.mean()) / deviation for values in (trained, new))
+    if trained.std() > _MIN_DEVIATION:
+        correlation = _correlation([known], _MARGIN_OF_INPUTS)
+    both = np.concatenate([known, np.clip(latest, known.min() - _MAX_DEVIATIONS, known.max() + _MAX_DEVIATIONS)])
+    innovations = both[1:] - correlation * both[:-1]
+    known, latest = innovations[: len(known) - 1], innovations[len(known) - 1 :]
+    scores, sizes = normal_scores(latest, known), np.sort(abs(known))
+    tail = sizes[-max(2, round(_TAIL_SHARE * len(sizes))) :]
+    beyond = abs(latest) > tail[-1]
+    if tail[0] > 0 and beyond.any():
+        index = max(float(np.log(tail / tail[0]).mean()), _MIN_TAIL)
+        shares = 0.5 / (len(known) + 1) * (abs(latest[beyond]) / tail[-1]) ** (-1 / index)
+        scores[beyond] = np.sign(latest[beyond]) * np.minimum(-ndtri(shares), _MAX_SCORE)
+    return normal_scores(known, known), scores, correlation
+
+
+def _level(known: Values, newest: Values, correlation: float) -> Values:
+    """Return the z statistics of a step of the level before the last 1, 2, ... innovations; the newest is first.
+
+    A step is seen in full in its first innovation, and by `1 - correlation` in all later ones.
+    """
+    lengths, weight = np.arange(1, len(newest) + 1), 1 - correlation
+    variance = 1 + weight**2 * (lengths - 1) * _variance_ratios(known, len(newest))
+    variance += (1 + weight * (lengths - 1)) ** 2 / len(known)  # of the mean of the training values
+    statistics: Values = (newest + weight * (np.cumsum(newest) - newest)) / np.sqrt(variance)
+    return statistics
+
+
+def _spread(known: Values, newest: Values) -> Values:
+    """Return the z statistics of a larger spread of the last 1, 2, ... innovations; the newest is first.
+
+    The spread of a score z is z² / (1 + z²/4), which few large values cannot change much. It is that of Student's
+    distribution with four degrees of freedom. Its skewness is corrected.
+
+    Source: Johnson, "Modified t Tests and Confidence Intervals for Asymmetrical Populations", Journal of the American
+    Statistical Association 73, 1978.
+    """
+    usual, spreads = (scores**2 / (1 + scores**2 / 4) for scores in (known, newest))
+    lengths = np.arange(1, len(newest) + 1)
+    ratios = _variance_ratios(usual, len(newest))
+    error = _SPREAD_DEVIATION * np.sqrt((1 / lengths + 1 / len(known)) * ratios)
+    statistics = (np.cumsum(spreads) / lengths - usual.mean()) / error
+    skewness: Values = _SPREAD_SKEWNESS / np.sqrt(lengths)
+    return statistics - skewness / 6 * (np.maximum(statistics, 1) ** 2 - 1)
+
+
+def _variance_ratios(values: Values, longest: int) -> Values:
+    """Return the variance of means of 1, 2, ... training values, as a multiple of that of independent ones; at least 1.
+
+    Seasons and slow swings, which occur in the training data, too, are thus no change.
+    """
+    deviations = values - values.mean()
+    squares = float(deviations @ deviations)
+    if squares == 0:
+        return np.ones(longest)
+    spectrum = np.abs(np.fft.rfft(deviations, 2 * len(values))) ** 2
+    correlations, lags = np.fft.irfft(spectrum)[:longest] / squares, np.arange(longest)
+    correlations[0] = 0.0
+    sums, lagged = np.cumsum(correlations), np.cumsum(lags * correlations)
+    ratios: Values = np.maximum(1.0, 1 + 2 * (sums - lagged / (lags + 1)))
+    return ratios

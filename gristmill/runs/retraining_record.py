@@ -18,6 +18,7 @@ CHALLENGER, CHAMPION = "challenger", "champion"  # names in scores, next to thos
 CHANGES = ADDED, CHANGED, LOST = "added", "changed", "lost"  # of rows between two sets of data
 CONFIDENCE_LEVEL = 0.95  # level of the confidence interval of their difference
 ALARM_P_VALUE = 0.01  # p-value below which a sign of drift is an alarm
+MAX_FALSE_ALARMS = 0.1  # the same for series: probability that a champion of unchanged data ever gets an alarm
 
 LIMITS_OF_INGEST = ("max_lost", "quarantine")
 """Settings of `ingest` that decide whether data is accepted, not what it is."""
@@ -76,12 +77,13 @@ class Sign(BaseModel):
     """A sign of drift."""
 
     probability: JsonFloat  # p-value: probability of a value as extreme without drift
+    threshold: float = ALARM_P_VALUE  # a smaller probability is an alarm
 
     @computed_field  # type: ignore[prop-decorator]  # mypy does not support decorators above property
     @property
     def alarm(self) -> bool:
         """Whether the probability is small enough."""
-        return self.probability < ALARM_P_VALUE
+        return self.probability < self.threshold
 
     @property
     def chance(self) -> str:
