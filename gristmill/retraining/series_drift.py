@@ -27,7 +27,7 @@ _MIN_LENGTH = 6  # number of values after a change, if there are so many; times 
 _MAX_LENGTH = 96  # number of newest values in which a change of an input is looked for
 _TRAINING_RATIO = 3  # minimum number of training values for each value after a change
 _LARGE_QUANTILE = 0.9  # of the errors on held-out data; larger errors count as large
-_MARGIN_OF_ERRORS, _MARGIN_OF_INPUTS = 2.0, 0.5  # standard errors added to estimated correlations: held out are few
+_MARGIN_OF_ERRORS, _MARGIN_OF_INPUTS = 2.0, 1.0  # standard errors added to correlations; few errors are held out
 _MAX_CORRELATION = 0.99  # upper limit of the estimate
 _MIN_DEVIATION = 1e-9  # smaller deviations are rounding errors of constant columns
 _MAX_DEVIATIONS = 6  # values farther outside the training values are cut there
@@ -50,7 +50,7 @@ def series_error_drift(new: Iterable[Values], before: Iterable[Values]) -> Error
     scores, scored = normal_scores(latest, held_out), [normal_scores(errors, held_out) for errors in known]
     doublings = range(math.ceil(math.log2(max(1.0, len(latest) / _MIN_LENGTH))))
     starts = [0, *(len(latest) - _MIN_LENGTH * 2**power for power in doublings)]
-    chances = [_at_any_time(_chance_of_errors(scores[start:], scored), start) / _MIN_LENGTH for start in starts]
+    chances = [_at_any_time(_chance_of_errors(scores[start:], scored), start) for start in starts]
     return ErrorDrift(
         count=len(latest),
         mean=float(latest.mean()),
@@ -64,7 +64,7 @@ def series_error_drift(new: Iterable[Values], before: Iterable[Values]) -> Error
 
 
 def _at_any_time(chance: float, start: int) -> float:
-    """Return a bound of the probability that a test is ever as clear as one of a change at `start`, with p-value `chance`.
+    """Return the probability that a change at any time ever looks as clear as one at `start`, whose p-value is `chance`.
 
     Times are counted from the end of the training. Their shares, c / ((start + c) (start + c + 1)), add up to 1.
     """
@@ -176,7 +176,8 @@ def _equal_values(new: Values, trained: Values) -> tuple[str, float, float]:
 def _innovations(new: Values, trained: Values) -> tuple[Values, Values, float]:
     """Return normal scores of the innovations of training and new values, and the correlation of training values.
 
-    The ranks of training innovations say little about larger ones, so their scores follow the tail.
+    The ranks of training innovations say little about larger ones. Their scores follow the tail, whose index is
+    estimated, plus one standard error.
 
     Source: Hill, "A Simple General Approach to Inference about the Tail of a Distribution", Annals of Statistics 3(5),
     1975.
@@ -192,8 +193,9 @@ def _innovations(new: Values, trained: Values) -> tuple[Values, Values, float]:
     tail = sizes[-max(2, round(_TAIL_SHARE * len(sizes))) :]
     beyond = abs(latest) > tail[-1]
     if tail[0] > 0 and beyond.any():
-        index = max(float(np.log(tail / tail[0]).mean()), _MIN_TAIL)
-        shares = 0.5 / (len(known) + 1) * (abs(latest[beyond]) / tail[-1]) ** (-1 / index)
+        index = max(float(np.log(tail / tail[0]).mean()), _MIN_TAIL) * (1 + 1 / math.sqrt(len(tail)))
+        shares = 0.5 * len(tail) / len(known) * (abs(latest[beyond]) / tail[0]) ** (-1 / index)
+        shares = np.minimum(shares, 0.5 / (len(known) + 1))
         scores[beyond] = np.sign(latest[beyond]) * np.minimum(-ndtri(shares), _MAX_SCORE)
     return normal_scores(known, known), scores, correlation
 
@@ -224,8 +226,9 @@ def _spread(known: Values, newest: Values) -> Values:
     ratios = _variance_ratios(usual, len(newest))
     error = _SPREAD_DEVIATION * np.sqrt((1 / lengths + 1 / len(known)) * ratios)
     statistics = (np.cumsum(spreads) / lengths - usual.mean()) / error
-    skewness: Values = _SPREAD_SKEWNESS / np.sqrt(lengths)
-    return statistics - skewness / 6 * (np.maximum(statistics, 1) ** 2 - 1)
+    excess = (np.maximum(statistics, 1) ** 2 - 1) * _SPREAD_SKEWNESS / 6 / np.sqrt(lengths)
+    corrected: Values = statistics - excess
+    return corrected
 
 
 def _variance_ratios(values: Values, longest: int) -> Values:
