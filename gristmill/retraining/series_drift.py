@@ -22,12 +22,11 @@ from scipy.stats import t as student
 from gristmill.retraining.drift import MAX_TRAINING_VALUES, Values
 from gristmill.runs.retraining_record import MAX_FALSE_ALARMS, ErrorDrift, InputDrift
 
-_HALF_SPENT = 600  # number of first values that get half of the false alarms
+_HALF_SPENT = 300  # number of first values that get half of the false alarms
 _MIN_LENGTH = 6  # number of values after a change, if there are so many; times that are closer are not distinguished
 _MAX_LENGTH = 96  # number of newest values in which a change of an input is looked for
 _TRAINING_RATIO = 3  # minimum number of training values for each value after a change
 _LARGE_QUANTILE = 0.9  # of the errors on held-out data; larger errors count as large
-_MARGIN_OF_ERRORS, _MARGIN_OF_INPUTS = 2.0, 1.0  # standard errors added to correlations; few errors are held out
 _MAX_CORRELATION = 0.99  # upper limit of the estimate
 _MIN_DEVIATION = 1e-9  # smaller deviations are rounding errors of constant columns
 _MAX_DEVIATIONS = 6  # values farther outside the training values are cut there
@@ -64,7 +63,7 @@ def series_error_drift(new: Iterable[Values], before: Iterable[Values]) -> Error
 
 
 def _at_any_time(chance: float, start: int) -> float:
-    """Return the probability that a change at any time ever looks as clear as one at `start`, whose p-value is `chance`.
+    """Return the probability that any time ever looks as much like a change as `start`, whose p-value is `chance`.
 
     Times are counted from the end of the training. Their shares, c / ((start + c) (start + c + 1)), add up to 1.
     """
@@ -91,7 +90,7 @@ def _chance_of_errors(new: Values, known: list[Values]) -> float:
     squares = float(np.square(held_out - middle).sum())
     if squares == 0:  # all held-out errors are equal: the next one is larger with this probability
         return (count + 1.0) ** -len(new) if new.min() > middle else 1.0
-    correlation = _correlation(known, _MARGIN_OF_ERRORS)
+    correlation = _correlation(known)
     # Get the variances of the means of so many values of an autoregression with variance 1.
     shares = []
     for length in (len(new), count):
@@ -110,8 +109,8 @@ def _chance_of_errors(new: Values, known: list[Values]) -> float:
     return max(probability, float(((sums[length:] - sums[:-length]) / length >= new.mean()).mean()))
 
 
-def _correlation(stretches: list[Values], margin: float) -> float:
-    """Return the correlation of neighbours, corrected for the bias of few values, plus some standard errors.
+def _correlation(stretches: list[Values]) -> float:
+    """Return the correlation of neighbours, corrected for the bias of few values, plus one standard error.
 
     Source: Kendall, "Note on Bias in the Estimation of Autocorrelation", Biometrika 41, 1954.
     """
@@ -120,7 +119,7 @@ def _correlation(stretches: list[Values], margin: float) -> float:
     products = sum(float((stretch[:-1] - middle) @ (stretch[1:] - middle)) for stretch in stretches)
     correlation = products / float(np.square(values - middle).sum())
     correlation += (1 + 3 * correlation) / count
-    correlation += margin * math.sqrt(max(0.0, 1 - correlation**2) / count)
+    correlation += math.sqrt(max(0.0, 1 - correlation**2) / count)
     return min(max(correlation, 0.0), _MAX_CORRELATION)
 
 
@@ -185,7 +184,7 @@ def _innovations(new: Values, trained: Values) -> tuple[Values, Values, float]:
     deviation, correlation = max(trained.std(), _MIN_DEVIATION), 0.0
     known, latest = ((values - trained.mean()) / deviation for values in (trained, new))
     if trained.std() > _MIN_DEVIATION:
-        correlation = _correlation([known], _MARGIN_OF_INPUTS)
+        correlation = _correlation([known])
     both = np.concatenate([known, np.clip(latest, known.min() - _MAX_DEVIATIONS, known.max() + _MAX_DEVIATIONS)])
     innovations = both[1:] - correlation * both[:-1]
     known, latest = innovations[: len(known) - 1], innovations[len(known) - 1 :]
