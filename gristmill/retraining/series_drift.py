@@ -102,13 +102,14 @@ def _chance_of_errors(new: Values, known: list[Values]) -> float:
     if freedom < 1:
         return 1.0
     welch = (share + share_before) ** 2 / (share**3 + share_before**2 / freedom)
-    error = math.sqrt(squares / (count - 1) * (share + share_before))
+    error = math.sqrt(squares / count / (1 - share_before) * (share + share_before))
     probability = float(student.sf((new.mean() - middle) / error, min(welch, freedom)))
     sums = np.cumsum(np.concatenate([[0.0], held_out]))
     length = min(len(new), count)
     return max(probability, float(((sums[length:] - sums[:-length]) / length >= new.mean()).mean()))
 
 
+MARGIN = 1.0
 def _correlation(stretches: list[Values]) -> float:
     """Return the correlation of neighbours, corrected for the bias of few values, plus one standard error.
 
@@ -119,7 +120,7 @@ def _correlation(stretches: list[Values]) -> float:
     products = sum(float((stretch[:-1] - middle) @ (stretch[1:] - middle)) for stretch in stretches)
     correlation = products / float(np.square(values - middle).sum())
     correlation += (1 + 3 * correlation) / count
-    correlation += math.sqrt(max(0.0, 1 - correlation**2) / count)
+    correlation += MARGIN * math.sqrt(max(0.0, 1 - correlation**2) / count)
     return min(max(correlation, 0.0), _MAX_CORRELATION)
 
 
