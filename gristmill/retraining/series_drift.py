@@ -27,6 +27,7 @@ _MIN_LENGTH = 6  # number of values after a change, if there are so many; times 
 _MAX_LENGTH = 96  # number of newest values in which a change of an input is looked for
 _TRAINING_RATIO = 3  # minimum number of training values for each value after a change
 _LARGE_QUANTILE = 0.9  # of the errors on held-out data; larger errors count as large
+_ERRORS_MARGIN = 1.5  # standard errors added to the correlation of errors, of which few are held out
 _MAX_CORRELATION = 0.99  # upper limit of the estimate
 _MIN_DEVIATION = 1e-9  # smaller deviations are rounding errors of constant columns
 _MAX_DEVIATIONS = 6  # values farther outside the training values are cut there
@@ -90,7 +91,7 @@ def _chance_of_errors(new: Values, known: list[Values]) -> float:
     squares = float(np.square(held_out - middle).sum())
     if squares == 0:  # all held-out errors are equal: the next one is larger with this probability
         return (count + 1.0) ** -len(new) if new.min() > middle else 1.0
-    correlation = _correlation(known)
+    correlation = _correlation(known, _ERRORS_MARGIN)
     # Get the variances of the means of so many values of an autoregression with variance 1.
     shares = []
     for length in (len(new), count):
@@ -109,9 +110,8 @@ def _chance_of_errors(new: Values, known: list[Values]) -> float:
     return max(probability, float(((sums[length:] - sums[:-length]) / length >= new.mean()).mean()))
 
 
-MARGIN = 1.0
-def _correlation(stretches: list[Values]) -> float:
-    """Return the correlation of neighbours, corrected for the bias of few values, plus one standard error.
+def _correlation(stretches: list[Values], margin: float = 1.0) -> float:
+    """Return the correlation of neighbours, corrected for the bias of few values, plus some standard errors.
 
     Source: Kendall, "Note on Bias in the Estimation of Autocorrelation", Biometrika 41, 1954.
     """
@@ -120,7 +120,7 @@ def _correlation(stretches: list[Values]) -> float:
     products = sum(float((stretch[:-1] - middle) @ (stretch[1:] - middle)) for stretch in stretches)
     correlation = products / float(np.square(values - middle).sum())
     correlation += (1 + 3 * correlation) / count
-    correlation += MARGIN * math.sqrt(max(0.0, 1 - correlation**2) / count)
+    correlation += margin * math.sqrt(max(0.0, 1 - correlation**2) / count)
     return min(max(correlation, 0.0), _MAX_CORRELATION)
 
 
