@@ -163,13 +163,14 @@ def series_input_drift(name: str, new: Values, trained: Values) -> InputDrift:
 def _equal_values(new: Values, trained: Values) -> tuple[str, float, float]:
     """Return the test of the run of equal values at the end: what it is, its length, and its probability.
 
-    Each value beyond the longest run of the training data repeats the one before with the probability of the training
-    data. The larger one counts of two shares: of all values, and of the values in a run.
+    Each value beyond the longest run of the training data repeats the one before with a probability that is estimated
+    by the rule of succession, or with that of the values in a run if it is larger.
     """
     changes, repeats = np.flatnonzero(np.diff(new)), np.diff(trained) == 0
     run, longest = len(new) - (changes[-1] + 1 if len(changes) else 0), 1 + _longest_run(repeats)
-    of_all, of_runs = (repeats.sum() + 1) / (len(repeats) + 2), (repeats[1:] & repeats[:-1]).sum() / (repeats.sum() + 1)
-    chance = float(max(of_all, of_runs)) ** max(0, run - longest)
+    further, repeated = np.arange(run - longest), repeats.sum() + 1
+    in_runs = (repeats[1:] & repeats[:-1]).sum() / repeated
+    chance = float(np.maximum((repeated + further) / (len(repeats) + 2 + further), in_runs).prod())
     return f"equal values at the end, {longest} in training:", float(run), _at_any_time(chance, len(new) - run)
 
 
