@@ -177,7 +177,9 @@ def test_a_shift_of_level_is_a_sign_of_the_model_that_serves(
     assert live.drift.errors is not None
     assert isinstance(live.drift.errors, ErrorDrift)
     assert (live.drift.errors.count, live.drift.errors.run) == (12, 12)  # all of them are large
-    assert live.drift.errors.probability < 0.05
+    assert [sign.name for sign in live.drift.inputs if sign.alarm][
+        -1
+    ] == "sunspots"  # 12 errors are too few for an alarm
     assert live_rows(answered, now, champion(exported), "another run").drift.errors is None
 
 

@@ -183,7 +183,7 @@ def test_the_champion_forecasts_what_came_since_as_it_would_have_then(exported: 
     assert found.errors.mean == pytest.approx(np.abs(made - truth)[:, 0].mean() / unit, rel=1e-4)
     assert found.errors.mean_before == pytest.approx((first_steps["y"] - first_steps["model"]).abs().mean() / unit)
     assert [(column.name, column.test) for column in found.inputs] == [
-        ("sunspots", "spread of the last 10 (t statistic)")
+        ("sunspots", "spread of the last 24 (z statistic)")
     ]
     assert not found.alarms
 
