@@ -23,19 +23,22 @@ from gristmill.tasks.stage_tasks import ingest, run_up_to
 
 
 @flow(name="retrain", flow_run_name="retrain {pipeline}", persist_result=False)
-def retrain(pipeline: str, overrides: list[str] | None = None, project: str | None = None) -> dict[str, Any]:
+def retrain(
+    pipeline: str, overrides: list[str] | None = None, project: str | None = None, accept: bool = False
+) -> dict[str, Any]:
     """Retrain a pipeline if its data has changed, and promote the new model if it is better.
 
     Args:
         pipeline: name of a table in `pipelines.toml`.
         overrides: settings to change, such as `train.epochs=5`.
         project: folder of `pipelines.toml`; default: found from the current folder upward.
+        accept: use new data even if it breaks a rule for arrivals.
 
     Returns:
         The run record; its field `retraining` holds the findings and the decision. The run's state in Prefect is named
         after the decision: Promoted, Rejected, Waiting or Nothing new.
     """
-    with retraining_run(pipeline, overrides or [], project) as run:
+    with retraining_run(pipeline, overrides or [], project, accept) as run:
         with limited_time(run):
             # 1. Is there enough new data, and has the champion become worse?
             artifacts = ingested = ingest(run)

@@ -18,9 +18,9 @@ from gristmill.prefect_runtime.api_errors import best_effort
 from gristmill.project.serving import Models, register
 from gristmill.registry.promotions import Promotion
 from gristmill.registry.version import Version
+from gristmill.retraining.arrivals import silent_since
 from gristmill.retraining.known_data import last_judged_data
 from gristmill.retraining.recipes import alarms_about_champion, networks_to_leave_out, recipe_of
-from gristmill.retraining.source_checks import silent_since
 from gristmill.runs.retraining_record import CHALLENGER, Retraining, stop_before_challenger, stop_before_training
 from gristmill.scores import Scores
 from gristmill.settings.base import Settings

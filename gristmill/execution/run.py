@@ -41,6 +41,7 @@ class Run:
     catalogue: Catalogue
     pipeline: Pipeline
     refresh: str | None  # a stage to run again even on a cache hit
+    accept: bool = False  # use data that breaks a rule for arrivals
     budget: float | None = None  # seconds from `requested` on, within which the run should end
     requested: float = 0.0  # monotonic time
     started: float = 0.0  # monotonic time: Prefect and TensorFlow are loaded
@@ -158,7 +159,7 @@ def finish_record(store: Store, run: Record) -> Iterator[None]:
         yield
     except Exception as error:
         with suppress(StoreError):  # on a full disk the first error is the one to report
-            runs.finish(run.pipeline, run.id, "failed", f"{type(error).__name__}: {error}")
+            runs.fail(run.pipeline, run.id, error)
         raise
     except BaseException:  # Ctrl-C, SIGTERM, or cancelled by Prefect: the next run resumes
         with suppress(StoreError):

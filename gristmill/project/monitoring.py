@@ -139,7 +139,7 @@ def _compare(models: Models, name: str, ingested: Path | None = None) -> Monitor
     truth: Any = log.truth() if by_file else ingested
     if truth is None:  # use the newest data that was ingested from the source, or the served model's
         models.runs.pull(name)
-        newest = next(good_runs(name, pipeline.values(), models.runs), served)
+        newest = next(good_runs(name, pipeline.values(), models.store), served)
         truth = models.store.open_verified(newest.references["ingest"], by_stat=True).path
 
     # Score them.

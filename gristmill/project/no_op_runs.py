@@ -4,8 +4,8 @@ from gristmill import keys
 from gristmill.config import stages
 from gristmill.config.catalogue import Catalogue
 from gristmill.registry.registry import Registry
+from gristmill.retraining.arrivals import check_arrival, silent_since
 from gristmill.retraining.known_data import last_judged_data
-from gristmill.retraining.source_checks import check_lost_rows, silent_since
 from gristmill.runs import plan
 from gristmill.runs.plan import Step
 from gristmill.runs.records import Record, Runs, StageRecord
@@ -13,7 +13,7 @@ from gristmill.runs.retraining_record import Retraining
 from gristmill.sources.quarantine import QUARANTINED
 
 
-def record_of_fresh(catalogue: Catalogue, name: str, steps: list[Step]) -> Record:
+def record_of_fresh(catalogue: Catalogue, name: str, steps: list[Step], accept: bool = False) -> Record:
     """Return the last record if it has these artifacts and overrides, else a new one (settings were reverted)."""
     references = {step.stage: step.artifact.reference for step in steps if step.artifact}
     runs = Runs(catalogue.store)
@@ -24,11 +24,12 @@ def record_of_fresh(catalogue: Catalogue, name: str, steps: list[Step]) -> Recor
         last = runs.latest(name)
         if last and (last.outcome, last.references, last.assigned) == ("succeeded", references, overrides):
             return last
-    check_lost_rows(catalogue, catalogue.pipeline(name), references["ingest"])  # the data may be an older version too
+    pipeline = catalogue.pipeline(name)
+    broken = check_arrival(catalogue, pipeline, references["ingest"], accept)  # the data may be an older version too
     run = _start(catalogue, name)
     for stage, reference in references.items():
         runs.note(name, run.id, stage, StageRecord(reference=reference, cached=True, seconds=0.0))
-    return runs.finish(name, run.id, "succeeded")
+    return runs.finish(name, run.id, "succeeded", accepted=broken)
 
 
 def record_without_new_rows(catalogue: Catalogue, name: str) -> Record | None:
@@ -42,7 +43,7 @@ def record_without_new_rows(catalogue: Catalogue, name: str) -> Record | None:
     ingest, *_ = plan.plan(catalogue, pipeline)
     if known is None or ingest.artifact is None or ingest.artifact.reference["digest"] != known.ingest["digest"]:
         return None
-    check_lost_rows(catalogue, pipeline, known.ingest)
+    check_arrival(catalogue, pipeline, known.ingest)
     silent = silent_since(catalogue, pipeline, known.ingest)
     number = champion.number if champion else None
     aside = ingest.artifact.counts.get(QUARANTINED, 0)
@@ -56,7 +57,7 @@ def record_without_new_rows(catalogue: Catalogue, name: str) -> Record | None:
 def record_of_failure(catalogue: Catalogue, name: str, error: Exception) -> Record:
     """Return a new record of a run that could not start."""
     run = _start(catalogue, name)
-    return Runs(catalogue.store).finish(name, run.id, "failed", f"{type(error).__name__}: {error}")
+    return Runs(catalogue.store).fail(name, run.id, error)
 
 
 def _start(catalogue: Catalogue, name: str) -> Record:

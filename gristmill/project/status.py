@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from gristmill.errors import CorruptArtifact
 from gristmill.project.serving import Models
-from gristmill.retraining.source_checks import silent_since
+from gristmill.retraining.arrivals import silent_since
 from gristmill.runs import plan
 from gristmill.runs.records import headline
 from gristmill.scores import Headline

@@ -30,6 +30,14 @@ class DomainRetraining(ABC):
     def missing_rows(self, ingest: Path, before: Path) -> LostRows:
         """Count the earlier rows that are missing."""
 
+    def broken_rules(self, ingest: Path, before: Path, rules: Any, clock: datetime) -> dict[str, str]:
+        """Return which rules for arrivals, except on lost rows, new data breaks given earlier data, and how."""
+        return {}
+
+    def contradicted_rules(self, ingest: Path, rules: Any) -> dict[str, str]:
+        """Return which rules for arrivals ingested data breaks by itself, and how."""
+        return {}
+
     @abstractmethod
     def drift(self, ingest: Path, champion: Champion) -> Drift:
         """Score the champion on data that it has not seen, and compare this with its training data."""

@@ -35,21 +35,27 @@ class JudgedData(NamedTuple):
 def last_judged_data(pipeline: Pipeline, runs: Runs, registry: Registry, champion: Version | None) -> JudgedData | None:
     """Return the data judged by the last retraining with the current settings, or the champion's data.
 
-    The champion's data is returned if it is newer, or if the champion replaces a damaged version, for which data must
-    be judged again. `champion` is the newest undamaged one.
+    The champion's data is returned if it is newer, if a rollback has withdrawn the judged data, or if the champion
+    replaces a damaged version, for which data must be judged again. `champion` is the newest undamaged one.
     """
     judged, promoted = runs.last_judged(pipeline), registry.promoted(pipeline.name)
     newer = champion is not None and (judged is None or champion.made > judged.started)
     replaces_damaged = champion is not None and promoted != champion.number
-    if judged and judged.retraining and not newer and not replaces_damaged:
+    is_withdrawn = judged is not None and judged.id in registry.withdrawn(pipeline.name)
+    if judged and judged.retraining and not (newer or replaces_damaged or is_withdrawn):
         return JudgedData(judged.references["ingest"], judged.retraining.news)
     return JudgedData(champion.references["ingest"], DataChanges(later=0)) if champion else None
 
 
-def good_runs(name: str, settings: Mapping[str, Any], runs: Runs) -> Iterator[Record]:
-    """Yield the successful runs of a pipeline that ingested the data set of some settings, newest first."""
-    for record in runs.newest_first(name):
-        if record.outcome == "succeeded" and "ingest" in record.stages and same_data(record.settings, settings):
+def good_runs(name: str, settings: Mapping[str, Any], store: Store) -> Iterator[Record]:
+    """Yield the successful runs of a pipeline that ingested the data set of some settings, newest first.
+
+    Runs whose data a rollback has withdrawn are left out.
+    """
+    withdrawn = Registry(store).withdrawn(name)
+    for record in Runs(store).newest_first(name):
+        is_good = record.outcome == "succeeded" and "ingest" in record.stages and record.id not in withdrawn
+        if is_good and same_data(record.settings, settings):
             yield record
 
 
@@ -137,9 +143,9 @@ def last_good_data(store: Store, pipeline: Pipeline, served: Version | Record, e
 
     The pipeline is that of `with_ingest_of`. The `error` that the source has now is raised if there is no earlier data.
     """
-    runs, settings = Runs(store), pipeline.values()
-    runs.pull(pipeline.name)
-    records = good_runs(pipeline.name, settings, runs)
+    settings = pipeline.values()
+    Runs(store).pull(pipeline.name)
+    records = good_runs(pipeline.name, settings, store)
     known = [(record.id, record.started, record.references["ingest"]) for record in records]
     if isinstance(served, Version) and same_data(served.settings, settings):  # the record of its run may be deleted
         known.append((served.run, served.made, served.references["ingest"]))

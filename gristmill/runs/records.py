@@ -18,7 +18,7 @@ from pydantic import AfterValidator, BaseModel, ValidationError
 
 from gristmill.config.catalogue import Pipeline
 from gristmill.config.domains import RENAMED_DOMAINS
-from gristmill.errors import RequestError, WorkError
+from gristmill.errors import ArrivalSetAside, RequestError, WorkError
 from gristmill.runs.retraining_record import Retraining, same_settings
 from gristmill.scores import Headline, Scores
 from gristmill.store.artifact import Reference
@@ -56,6 +56,8 @@ class Record(BaseModel):
     finished: datetime | None = None
     outcome: RunOutcome = "running"
     error: str | None = None
+    set_aside: dict[str, str] = {}  # why its data was not used, by rule for arrivals
+    accepted: dict[str, str] = {}  # why its data would have been set aside without `--accept`
     stages: dict[str, StageRecord] = {}
     versions: dict[str, str]
     host: str
@@ -159,9 +161,14 @@ class Runs:
         self._write(record)
         return record
 
-    def finish(self, pipeline: str, run: str, outcome: RunOutcome, error: str | None = None) -> Record:
-        """Close a record and return it."""
-        return self.update(pipeline, run, outcome=outcome, error=error, finished=datetime.now(UTC))
+    def finish(self, pipeline: str, run: str, outcome: RunOutcome, **changes: Any) -> Record:
+        """Close a record, change other fields, and return it."""
+        return self.update(pipeline, run, outcome=outcome, finished=datetime.now(UTC), **changes)
+
+    def fail(self, pipeline: str, run: str, error: Exception) -> Record:
+        """Close the record of a run that failed, and return it."""
+        reasons = error.reasons if isinstance(error, ArrivalSetAside) else {}
+        return self.finish(pipeline, run, "failed", error=f"{type(error).__name__}: {error}", set_aside=reasons)
 
     def read(self, pipeline: str, run: str) -> Record:
         """Return one record; raise `RequestError` if there is none."""
@@ -169,7 +176,7 @@ class Runs:
         if not re.fullmatch(_ID_PATTERN, run) or not path.is_file():
             known = [record.id for record in self.newest_first(pipeline)]
             listed = ", ".join(known[:_MAX_RUNS_LISTED]) or "none"
-            more = f". All {len(known)}: gristmill runs {pipeline}" if len(known) > _MAX_RUNS_LISTED else ""
+            more = f". All {len(known)}: gristmill history {pipeline}" if len(known) > _MAX_RUNS_LISTED else ""
             raise RequestError(f"no run {run!r} of pipeline {pipeline!r}. Known: {listed}{more}.")
         try:
             return _read(path)

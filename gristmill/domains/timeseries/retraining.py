@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from gristmill.domains.timeseries import arrivals
 from gristmill.domains.timeseries.data import dataset
 from gristmill.domains.timeseries.data.dataset import PARTS, Layout, Prepared
 from gristmill.domains.timeseries.data.shifted_times import describe_shift, may_be_time_zone, time_shift
@@ -144,6 +145,12 @@ class SeriesRetraining(DomainRetraining):
         zone = ", set ingest.timezone if the source now uses another time zone" * may_be_time_zone(shift)
         cause = f"all times moved by {describe_shift(shift)}"
         return replace(lost, cause=cause, remedy=f"Restore the original times{zone}")
+
+    def broken_rules(self, ingest: Path, before: Path, rules: Any, clock: datetime) -> dict[str, str]:
+        return arrivals.broken_rules(ingest, before, rules, clock)
+
+    def contradicted_rules(self, ingest: Path, rules: Any) -> dict[str, str]:
+        return arrivals.contradiction(ingest, rules)
 
     def drift(self, ingest: Path, champion: Champion) -> Drift:
         """Compare the champion's errors and inputs since its training with those before.

@@ -1,0 +1,158 @@
+"""Arrivals: whether new data of a source is used or set aside, and the age of the newest data."""
+
+import logging
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from itertools import takewhile
+from pathlib import Path
+
+from gristmill.config.catalogue import Catalogue, Pipeline
+from gristmill.config.domains import domain_of
+from gristmill.errors import ArrivalSetAside, CorruptArtifact, RequestError, StoreError
+from gristmill.registry.registry import Registry
+from gristmill.registry.version import CLEANING
+from gristmill.retraining.known_data import good_runs, locate_source
+from gristmill.runs.identity import digests_of
+from gristmill.runs.records import Record, Runs
+from gristmill.settings.schedule import parse_duration
+from gristmill.store.artifact import Reference
+from gristmill.store.store import Store
+
+logger = logging.getLogger(__name__)
+
+_MAX_AHEAD = timedelta(days=1)  # of times without a time zone, which may be local
+
+
+def check_arrival(
+    catalogue: Catalogue, pipeline: Pipeline, ingested: Reference | Path, accept: bool = False
+) -> dict[str, str]:
+    """Compare ingested data, an artifact or a folder, with that of the last good run; equal data is not read.
+
+    Returns:
+        Why the data would be set aside, by rule, if the user accepts it; otherwise nothing.
+
+    Raises:
+        ArrivalSetAside: the data breaks a rule, or was withdrawn by a rollback.
+        RequestError: the known data breaks a rule that was written since.
+    """
+    # Find the data of the last good run.
+    store, runs, name = catalogue.store, Runs(catalogue.store), pipeline.name
+    runs.pull(name)
+    last = next(good_runs(name, pipeline.values(), store), None)
+    source = locate_source(catalogue, pipeline)
+    inputs = digests_of(source, store)
+    _check_new_rules(pipeline, last, ingested, store)
+    # Compare the data, unless it is the same.
+    reasons = _withdrawal(pipeline, inputs, store)
+    if last is not None and not reasons:
+        known = last.references["ingest"]
+        if not isinstance(ingested, Path) and known["digest"] == ingested["digest"]:
+            return {}
+        try:
+            if store.read_manifest(known)["made_of"]["inputs"] == inputs:
+                return {}
+            folders = _folder(ingested, store), store.open_verified(known, by_stat=True).path
+        except (CorruptArtifact, StoreError) as error:
+            logger.warning("%s New data is not compared with that of run %s.", error, last.id)
+            return {}
+        reasons = _broken_rules(pipeline, *folders)
+    if accept or not reasons:
+        return reasons
+    # Name the file, the reasons and the remedies.
+    files = [file for location, located in source.items() if location != CLEANING for file in located.files]
+    place = f"[pipelines.{name}.source]"
+    if files:
+        place = str(files[0]) if len(files) == 1 else f"{os.path.commonpath(files)} ({len(files)} files)"
+    kept = f" The data that run {last.id} read on {last.started:%Y-%m-%d} stays in use." if last else ""
+    raise ArrivalSetAside(
+        f"{place}: new data is set aside: {'; '.join(reasons.values())}.{kept} Fix the source, accept the data once "
+        f"with gristmill retrain {name} --accept, or change the rule in [pipelines.{name}.arrivals].",
+        reasons,
+    )
+
+
+def set_aside_now(pipeline: Pipeline, store: Store) -> Record | None:
+    """Return the newest run of a pipeline if it set its data aside; runs that ingested nothing do not count."""
+    for record in Runs(store).newest_first(pipeline.name):
+        if record.set_aside:
+            return record
+        if record.outcome == "succeeded" and "ingest" in record.stages:
+            return None
+    return None
+
+
+def _check_new_rules(pipeline: Pipeline, last: Record | None, ingested: Reference | Path, store: Store) -> None:
+    """Raise `RequestError` if the known data itself breaks a rule that was written since the last good run."""
+    rules = pipeline.arrivals
+    if not rules.model_fields_set or (last and last.settings.get("arrivals") == rules.model_dump(mode="json")):
+        return
+    folder = _folder(last.references["ingest"] if last else ingested, store)
+    broken = domain_of(pipeline.domain).retraining.load().contradicted_rules(folder, rules)
+    for rule, text in broken.items():
+        raise RequestError(
+            f"[pipelines.{pipeline.name}.arrivals] {rule}: the known data itself breaks this rule: {text}. Set a "
+            "larger limit, or leave it out."
+        )
+
+
+def _withdrawal(pipeline: Pipeline, inputs: Mapping[str, str], store: Store) -> dict[str, str]:
+    """Return the reason to set data aside that a rollback has withdrawn; nothing for other data."""
+    runs = Runs(store)
+    for run in Registry(store).withdrawn(pipeline.name):
+        with suppress(CorruptArtifact, StoreError, RequestError):  # its record or its artifact may be deleted
+            record = runs.read(pipeline.name, run)
+            if store.read_manifest(record.references["ingest"])["made_of"]["inputs"] == inputs:
+                return {"withdrawn": f"it is the data of run {run}, which a rollback has withdrawn"}
+    return {}
+
+
+def _broken_rules(pipeline: Pipeline, folder: Path, before: Path) -> dict[str, str]:
+    """Return the reasons to set data aside, by rule: lost rows, and what the domain finds."""
+    retraining, rules = domain_of(pipeline.domain).retraining.load(), pipeline.arrivals
+    reasons = retraining.broken_rules(folder, before, rules, datetime.now(UTC))
+    lost = retraining.missing_rows(folder, before)
+    if lost.count > rules.max_lost * lost.known:
+        cause = f"because {lost.cause}" if lost.cause else f"the first: {lost.first}"
+        text = f"{lost.count:,} of {lost.known:,} known {lost.what} are missing, {cause}. {lost.remedy}"
+        return {"max_lost": f"{text}. max_lost = {rules.max_lost:g}"} | reasons
+    return reasons
+
+
+def _folder(ingested: Reference | Path, store: Store) -> Path:
+    return ingested if isinstance(ingested, Path) else store.open_verified(ingested, by_stat=True).path
+
+
+def silent_since(catalogue: Catalogue, pipeline: Pipeline, ingested: Reference) -> datetime | None:
+    """Return the time of the newest data, and log a warning, if it is older than `max_age_of_data`; otherwise None.
+
+    Data from the future is a warning, too.
+
+    For a time series, this is the time of the last observation; a time without a time zone is taken as UTC. Other data
+    has no time: it counts as old as the first of the latest consecutive successful runs that read the same data.
+
+    Raises:
+        CorruptArtifact: the ingested data is deleted or damaged.
+    """
+    if pipeline.freshness is None:
+        return None
+    limit, folder = pipeline.freshness.max_age_of_data, catalogue.store.open_verified(ingested, by_stat=True).path
+    newest = domain_of(pipeline.domain).retraining.load().newest_time(folder, pipeline.tables["ingest"])
+    if newest is None:
+        runs = good_runs(pipeline.name, pipeline.values(), catalogue.store)
+        same = takewhile(lambda run: run.references["ingest"]["digest"] == ingested["digest"], runs)
+        newest = min((run.started for run in same), default=datetime.now(UTC))
+    age = datetime.now(UTC) - newest
+    if age < -_MAX_AHEAD:
+        logger.warning(
+            "%s: its newest data is from %s, in the future, so no silence is noticed. Check its times.",
+            *(pipeline.name, f"{newest:%Y-%m-%d %H:%M}"),
+        )
+    if age <= parse_duration(limit):
+        return None
+    logger.warning(
+        "%s: its newest data is from %s, older than %s (freshness.max_age_of_data). Check its source.",
+        *(pipeline.name, f"{newest:%Y-%m-%d %H:%M}", limit),
+    )
+    return newest
