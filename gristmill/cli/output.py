@@ -234,7 +234,20 @@ def show_runs(rows: "list[tuple[Record, Headline | None]]") -> None:
     console.print_columns(columns, {"s", *dict(scores)} - {"metric"}, _SHRINK_RUNS)
 
 
+def show_arrivals(records: "Sequence[Record]") -> None:
+    """Print why data was set aside, or would have been without `--accept`; a row for each rule."""
+    rows = [
+        (record.id, "accepted" if record.accepted else "set aside", text)
+        for record in records
+        for text in (record.set_aside or record.accepted).values()
+    ]
+    if rows:
+        console.print_wrapped(("run", "new data", "because"), rows)
+
+
 def _outcome(record: "Record") -> str:
+    if record.set_aside:
+        return "data set aside"
     if record.retraining:
         return f"retraining, {record.retraining.verdict or record.outcome}"
     return f"trial, {record.outcome}" if record.trial else record.outcome

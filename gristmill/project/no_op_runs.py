@@ -32,7 +32,7 @@ def record_of_fresh(catalogue: Catalogue, name: str, steps: list[Step], accept: 
     return runs.finish(name, run.id, "succeeded", accepted=broken)
 
 
-def record_without_new_rows(catalogue: Catalogue, name: str) -> Record | None:
+def record_without_new_rows(catalogue: Catalogue, name: str, accept: bool = False) -> Record | None:
     """Return a new record of a retraining without new data; None if the data may be new."""
     pipeline = catalogue.pipeline(name)
     runs, registry = Runs(catalogue.store), Registry(catalogue.store)
@@ -43,7 +43,7 @@ def record_without_new_rows(catalogue: Catalogue, name: str) -> Record | None:
     ingest, *_ = plan.plan(catalogue, pipeline)
     if known is None or ingest.artifact is None or ingest.artifact.reference["digest"] != known.ingest["digest"]:
         return None
-    check_arrival(catalogue, pipeline, known.ingest)
+    broken = check_arrival(catalogue, pipeline, known.ingest, accept)  # the data may be an older version too
     silent = silent_since(catalogue, pipeline, known.ingest)
     number = champion.number if champion else None
     aside = ingest.artifact.counts.get(QUARANTINED, 0)
@@ -51,7 +51,7 @@ def record_without_new_rows(catalogue: Catalogue, name: str) -> Record | None:
     run = _start(catalogue, name)
     runs.note(name, run.id, "ingest", StageRecord(reference=known.ingest, cached=True, seconds=0.0))
     runs.update(name, run.id, retraining=retraining.ended("nothing new", "all rows were judged before"))
-    return runs.finish(name, run.id, "succeeded")
+    return runs.finish(name, run.id, "succeeded", accepted=broken)
 
 
 def record_of_failure(catalogue: Catalogue, name: str, error: Exception) -> Record:

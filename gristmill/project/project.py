@@ -181,7 +181,7 @@ class Project(Models):
         """
         try:
             plan.refresh_urls(self.catalogue.pipeline(name).tables.values(), self.store)
-            ended = no_op_runs.record_without_new_rows(self.catalogue, name)
+            ended = no_op_runs.record_without_new_rows(self.catalogue, name, accept)
             if ended is None:
                 check_requirements(self.catalogue, name)
         except WorkError as error:

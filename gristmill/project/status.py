@@ -1,16 +1,19 @@
 """Status of pipelines for `ls`, read from the store, the run records and the registry."""
 
 import contextlib
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from gristmill.errors import CorruptArtifact
 from gristmill.project.serving import Models
-from gristmill.retraining.arrivals import silent_since
+from gristmill.retraining.arrivals import set_aside_now, silent_since
 from gristmill.runs import plan
 from gristmill.runs.records import headline
 from gristmill.scores import Headline
+
+logger = logging.getLogger(__name__)
 
 PipelineState = Literal["fresh", "stale", "never run", "no data"]
 
@@ -52,6 +55,11 @@ def status(models: Models) -> Iterator[Status]:
         if steps[0].artifact:
             with contextlib.suppress(CorruptArtifact):
                 silent_since(models.catalogue, pipeline, steps[0].artifact.reference)  # logs a warning
+        if aside := set_aside_now(pipeline, models.store):
+            logger.warning(
+                "%s: the new data that run %s read was set aside, and older data is in use. See gristmill history %s.",
+                *(name, aside.id, name),
+            )
         state: PipelineState = "fresh" if plan.is_fresh(steps) else "stale" if last else "never run"
         if any(step.state == "no data" for step in steps):
             state = "no data"

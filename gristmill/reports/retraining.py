@@ -1,15 +1,19 @@
 """The report on a retraining: new data, drift, errors of challenger, champion and baselines, and the decision."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gristmill.config.domains import domain_of
+from gristmill.errors import CorruptArtifact, StoreError
 from gristmill.reports.page import page_name, render_page
 from gristmill.reports.pictures import ACCENT, BASELINE, MODEL, as_svg, canvas, legend, whole_numbers
 from gristmill.reports.run import run_facts
 from gristmill.reports.scores import metric_name
 from gristmill.reports.sections import BEST, Section, Table
+from gristmill.retraining.known_data import good_runs
 from gristmill.runs.records import Record, Runs
 from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, CONFIDENCE_LEVEL, Drift, Judgement, Retraining
 from gristmill.settings.number_text import format_number, format_numbers
@@ -29,9 +33,31 @@ def write_retraining(record: Record, description: str, store: Store) -> Path:
 
 def sections(record: Record, runs: Runs) -> Iterator[Section]:
     """Yield the sections of the report."""
-    retraining = record.retraining
-    if retraining is None:
-        return
+    if record.set_aside:
+        yield _set_aside(record, runs)
+    if retraining := record.retraining:
+        yield from _of_retraining(record, retraining)
+    yield _all_retrainings(record.pipeline, runs)
+
+
+def _set_aside(record: Record, runs: Runs) -> Section:
+    """Return the section on data that was set aside, with a picture of it and of the data in use, if both are left."""
+    rows = [[rule, text] for rule, text in record.set_aside.items()]
+    note = (
+        f"Run {record.id} read new data that breaks rules for arrivals. It is not used, and the last good data stays in "
+        f"use. Fix the source; if the data is right: gristmill retrain {record.pipeline} --accept."
+    )
+    last = next(good_runs(record.pipeline, record.settings, runs.store), None)
+    pictures: list[str] = []
+    with suppress(CorruptArtifact, StoreError):
+        if last and "ingest" in record.references:
+            folders = (runs.store.open_verified(run.references["ingest"]).path for run in (record, last))
+            draw = domain_of(record.domain).retraining.load().draw_arrival
+            pictures = [as_svg(figure, "New data and data in use") for figure in draw(*folders)]
+    return Section("Data set aside", note, pictures, [Table("", ["rule", "why"], rows, words=True)])
+
+
+def _of_retraining(record: Record, retraining: Retraining) -> Iterator[Section]:
     yield Section(
         "Decision",
         f"{(retraining.verdict or 'not ended').capitalize()}: {retraining.why or record.error or record.outcome}.",
@@ -41,7 +67,6 @@ def sections(record: Record, runs: Runs) -> Iterator[Section]:
         yield drift_section(retraining.drift)
     if retraining.judgement:
         yield _judgement(retraining, retraining.judgement)
-    yield _all_retrainings(record.pipeline, runs)
 
 
 def _new_data(retraining: Retraining) -> Section:

@@ -11,6 +11,7 @@ from gristmill.settings.base import Settings
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
     from gristmill.retraining.gate import Contest
 
@@ -33,6 +34,10 @@ class DomainRetraining(ABC):
     def broken_rules(self, ingest: Path, before: Path, rules: Any, clock: datetime) -> dict[str, str]:
         """Return which rules for arrivals, except on lost rows, new data breaks given earlier data, and how."""
         return {}
+
+    def draw_arrival(self, ingest: Path, before: Path) -> "list[Figure]":
+        """Draw new data beside earlier data."""
+        return []
 
     def contradicted_rules(self, ingest: Path, rules: Any) -> dict[str, str]:
         """Return which rules for arrivals ingested data breaks by itself, and how."""

@@ -114,14 +114,14 @@ class Runs:
     """Run records of a store, of all machines if it is shared."""
 
     def __init__(self, store: Store) -> None:
-        self._store, self._root = store, store.root / "runs"
+        self.store, self._root = store, store.root / "runs"
 
     def pull(self, pipeline: str | None = None) -> None:
         """Fetch the records of other machines, of one pipeline or of all, if the store is shared."""
-        if self._store.remote:
+        if self.store.remote:
             folder = f"runs/{pipeline}/" if pipeline else "runs/"
             names = rf"runs/{PIPELINE_PATTERN}/{_ID_PATTERN}\.json"
-            self._store.remote.mirror(folder, self._store.root, names, self._may_have_changed)
+            self.store.remote.mirror(folder, self.store.root, names, self._may_have_changed)
 
     def start(
         self,
@@ -142,7 +142,7 @@ class Runs:
             started=now,
             versions=versions,
             host=socket.gethostname(),
-            cache=self._store.cache,
+            cache=self.store.cache,
             pid=os.getpid(),
             process=process_identity(os.getpid()),
             trial=trial,
@@ -245,14 +245,14 @@ class Runs:
             record = Record.model_validate_json(path.read_bytes())
         except (ValidationError, OSError):
             return True
-        return record.outcome == "running" and record.cache != self._store.cache
+        return record.outcome == "running" and record.cache != self.store.cache
 
     def _write(self, record: Record) -> None:
         path = self._root / record.pipeline / f"{record.id}.json"
         content = (record.model_dump_json(indent=2) + "\n").encode()
-        self._store.write(path, content)
-        if self._store.remote:
-            self._store.remote.bucket.write(f"runs/{record.pipeline}/{record.id}.json", content)
+        self.store.write(path, content)
+        if self.store.remote:
+            self.store.remote.bucket.write(f"runs/{record.pipeline}/{record.id}.json", content)
 
 
 def headline(record: Record, store: Store) -> Headline | None:

@@ -214,7 +214,7 @@ class Column:
     def describe(self, rule: str, broken: Mask, limits: Values) -> str:
         """Return what breaks a rule: the number of rows, the first or, of equal values, the last of them."""
         at = int(np.flatnonzero(broken)[-1] if rule == "max_repeats" else broken.argmax())
-        known = {name: format_number(self._of_series(name)[at]) for name in self._known}
+        known = {name: format_number(value) for name, value in self._known.iloc[at].items()}
         name, count, row = repr(self._name), count_of(broken.sum(), "values"), self._arrival.name_of_row(at)
         value, limit = format_number(self._values[at]), format_number(limits[at])
         if rule == "max_repeats":

@@ -30,6 +30,27 @@ def forecast_figure(first: pd.DataFrame, best_baseline: str, flagged: pd.DataFra
     return figure
 
 
+def arrival_figure(now: pd.DataFrame, then: pd.DataFrame) -> "Figure":
+    """Draw the last values of the series that differs most from what was known, now and before; the first column."""
+    # Choose the series with the largest difference, a new row counting as its distance from the known mean.
+    column = str(then.columns[2])
+    both = now.merge(then, "outer", ["unique_id", "ds"], suffixes=("", " before")).sort_values("ds")
+    known = both[f"{column} before"].groupby(both["unique_id"])
+    distance = (both[column] - both[f"{column} before"].fillna(known.transform("mean"))).abs()
+    name = (distance / known.transform("std")).groupby(both["unique_id"]).max().idxmax()
+    shown = both[both["unique_id"] == name].iloc[-4 * _MIN_VALUES_SHOWN :]
+
+    # Draw it.
+    figure, (axes,) = canvas()
+    axes.plot(shown["ds"], shown[column], "o-", color=ACCENT, markersize=3, label="new data, set aside")
+    axes.plot(shown["ds"], shown[f"{column} before"], color=TRUTH, label="data in use")
+    axes.set_ylabel(f"{column} of {name}" if both["unique_id"].nunique() > 1 else column, parse_math=False)
+    if shown["ds"].dtype.kind == "M":
+        date_ticks(axes)
+    legend(axes)
+    return figure
+
+
 def _fill_intervals(axes: "Axes", table: pd.DataFrame) -> None:
     """Fill the widest interval between the quantiles of a table, and one of half as many levels."""
     quantiles = [*quantile_columns(table).items()]

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from gristmill.domains.timeseries import arrivals
+from gristmill.domains.timeseries import arrivals, plots
 from gristmill.domains.timeseries.data import dataset
 from gristmill.domains.timeseries.data.dataset import PARTS, Layout, Prepared
 from gristmill.domains.timeseries.data.shifted_times import describe_shift, may_be_time_zone, time_shift
@@ -148,6 +148,9 @@ class SeriesRetraining(DomainRetraining):
 
     def broken_rules(self, ingest: Path, before: Path, rules: Any, clock: datetime) -> dict[str, str]:
         return arrivals.broken_rules(ingest, before, rules, clock)
+
+    def draw_arrival(self, ingest: Path, before: Path) -> "list[Figure]":
+        return [plots.arrival_figure(*(read_table(folder / "series.parquet") for folder in (ingest, before)))]
 
     def contradicted_rules(self, ingest: Path, rules: Any) -> dict[str, str]:
         return arrivals.contradiction(ingest, rules)
