@@ -44,8 +44,8 @@ def _set_aside(record: Record, runs: Runs) -> Section:
     """Return the section on data that was set aside, with a picture of it and of the data in use, if both are left."""
     rows = [[rule, text] for rule, text in record.set_aside.items()]
     note = (
-        f"Run {record.id} read new data that breaks rules for arrivals. It is not used, and the last good data stays in "
-        f"use. Fix the source; if the data is right: gristmill retrain {record.pipeline} --accept."
+        f"Run {record.id} read new data that breaks rules for arrivals, so the last good data stays in use. Fix the "
+        f"source. If the data is right: gristmill retrain {record.pipeline} --accept."
     )
     last = next(good_runs(record.pipeline, record.settings, runs.store), None)
     pictures: list[str] = []
@@ -151,23 +151,27 @@ def _errors_figure(judgement: Judgement) -> "Figure":
 
 
 def _all_retrainings(pipeline: str, runs: Runs) -> Section:
-    retrainings = ((record, retraining) for record in runs.newest_first(pipeline) if (retraining := record.retraining))
-    listed = list(islice(retrainings, _MAX_RETRAININGS_LISTED))
-    rows = [
-        [
-            f"{record.started:%Y-%m-%d %H:%M}",
-            retraining.verdict or record.outcome,
-            f"v{retraining.version}" if retraining.version else "",
-            " + ".join(retraining.winner),
-            str(retraining.news),
-            f"{len(retraining.drift.alarms)}" if retraining.drift else "",
-            retraining.why,
-        ]
-        for record, retraining in listed
-    ]
+    records = (record for record in runs.newest_first(pipeline) if record.retraining or record.set_aside)
+    listed = list(islice(records, _MAX_RETRAININGS_LISTED))
+    rows = [[f"{record.started:%Y-%m-%d %H:%M}", *_cells(record)] for record in listed]
     headings = ["retraining", "verdict", "version", "winner", "rows", "alarms", "why"]
-    note = winner_changes([retraining.winner for _, retraining in listed if retraining.winner])
-    return Section("All retrainings", note, tables=[Table("", headings, rows, words=True)])
+    judged = [record.retraining.winner for record in listed if record.retraining and record.retraining.winner]
+    return Section("All retrainings", winner_changes(judged), tables=[Table("", headings, rows, words=True)])
+
+
+def _cells(record: Record) -> list[str]:
+    """Return the result of a retraining, or of a run that set its data aside."""
+    retraining = record.retraining
+    if retraining is None:
+        return ["data set aside", "", "", "", "", "; ".join(record.set_aside.values())]
+    return [
+        retraining.verdict or record.outcome,
+        f"v{retraining.version}" if retraining.version else "",
+        " + ".join(retraining.winner),
+        str(retraining.news),
+        f"{len(retraining.drift.alarms)}" if retraining.drift else "",
+        retraining.why,
+    ]
 
 
 def winner_changes(winners: Sequence[Sequence[str]]) -> str:

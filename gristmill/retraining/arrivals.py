@@ -115,8 +115,8 @@ def _broken_rules(pipeline: Pipeline, folder: Path, before: Path) -> dict[str, s
     lost = retraining.missing_rows(folder, before)
     if lost.count > rules.max_lost * lost.known:
         cause = f"because {lost.cause}" if lost.cause else f"the first: {lost.first}"
-        text = f"{lost.count:,} of {lost.known:,} known {lost.what} are missing, {cause}. {lost.remedy}"
-        return {"max_lost": f"{text}. max_lost = {rules.max_lost:g}"} | reasons
+        text = f"{lost.count:,} of {lost.known:,} known {lost.what} are missing, {cause}{lost.remedy}"
+        return {"max_lost": f"{text} (max_lost = {rules.max_lost:g})"} | reasons
     return reasons
 
 

@@ -69,7 +69,7 @@ class LostRows:
     what: str  # unit: rows, lines
     first: str  # name of the first missing one; empty if none is
     cause: str = ""  # why they are missing; empty if this is not known
-    remedy: str = "Restore them"
+    remedy: str = ""
 
 
 class Sign(BaseModel):

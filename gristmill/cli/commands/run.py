@@ -1,4 +1,4 @@
-"""The commands that train, show and compare: `plan`, `run`, `sweep`, `report`, `compare`, `ls`, `history` and `show`."""
+"""The commands that run, show and compare: `plan`, `run`, `sweep`, `report`, `compare`, `ls`, `history` and `show`."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 

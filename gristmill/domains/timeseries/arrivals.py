@@ -97,19 +97,16 @@ class Arrival:
 
     def findings(self, rules: SeriesArrivals, clock: datetime) -> Iterator[Finding]:
         """Yield the broken rules."""
-        if revised := self._revised(rules.max_revised):
-            yield Finding("max_revised", revised)
+        count, known, cause = int(self.changed.sum()), len(self.then), ""
+        if count > max(rules.max_revised * known, _MIN_REVISED):
+            cause = self._cause_of_revision()
+            why = cause or f"the first: {self.name_of_row(int(self.changed.argmax()))}"
+            changed = f"{count:,} of {count_of(known, 'known rows')} have other values, {why}"
+            yield Finding("max_revised", f"{changed} (max_revised = {rules.max_revised:g})")
         if ahead := self._ahead(rules.max_ahead, clock):
             yield Finding("max_ahead", ahead)
-        yield from self.broken_values(rules)
-
-    def _revised(self, limit: float) -> str:
-        """Return how many known rows have other values, and why if that is known; nothing if they are few enough."""
-        count, known = int(self.changed.sum()), len(self.then)
-        if count <= max(limit * known, _MIN_REVISED):
-            return ""
-        cause = self._cause_of_revision() or f"the first: {self.name_of_row(int(self.changed.argmax()))}"
-        return f"{count:,} of {count_of(known, 'known rows')} have other values, {cause}. max_revised = {limit:g}"
+        if not cause:  # otherwise the values break rules for the same reason
+            yield from self.broken_values(rules)
 
     def _cause_of_revision(self) -> str:
         """Return the distance by which all times moved, or the line on which all values moved; nothing if unknown."""
@@ -147,7 +144,7 @@ class Arrival:
         newest = self.now["ds"].max()
         return (
             f"{count_of(ahead.sum(), 'rows')} are later than the clock, {clock:%Y-%m-%d %H:%M} UTC, the newest: "
-            f"{_time(newest)}. max_ahead = {limit!r}"
+            f"{_time(newest)} (max_ahead = {limit!r})"
         )
 
     def broken_values(self, rules: SeriesArrivals) -> Iterator[Finding]:
@@ -215,17 +212,17 @@ class Column:
         """Return what breaks a rule: the number of rows, the first or, of equal values, the last of them."""
         at = int(np.flatnonzero(broken)[-1] if rule == "max_repeats" else broken.argmax())
         known = {name: format_number(value) for name, value in self._known.iloc[at].items()}
-        name, count, row = repr(self._name), count_of(broken.sum(), "values"), self._arrival.name_of_row(at)
+        name, rows, row = repr(self._name), count_of(broken.sum(), "rows"), self._arrival.name_of_row(at)
         value, limit = format_number(self._values[at]), format_number(limits[at])
         if rule == "max_repeats":
             found = f"{name} is {value} in {self.measures[rule][at]:,.0f} rows up to {row}, with at most"
-            return f"{found} {known['repeats']} equal values in a row before. max_repeats allows {limit}"
+            return f"{found} {known['repeats']} equal values in a row before (max_repeats allows {limit})"
         if rule == "max_step":
-            step = f"{format_number(self._values[at - 1])} to {value} on {row}"
-            found = f"{count} of {name} differ too much from the value before, the first: {step}"
-            return f"{found}; the largest known step is {known['step']}. max_step allows {limit}"
-        found = f"{count} of {name} are too far outside the known range, {known['lowest']} to {known['highest']}"
-        return f"{found}, the first: {value} on {row}. max_beyond allows a distance of {limit}"
+            found = f"{name} is too far from the value before in {rows}, the first: {value} on {row}"
+            before = f"after {format_number(self._values[at - 1])}; the largest known step is {known['step']}"
+            return f"{found}, {before} (max_step allows {limit})"
+        found = f"{name} is too far outside the known range, {known['lowest']} to {known['highest']}, in {rows}"
+        return f"{found}, the first: {value} on {row} (max_beyond allows a distance of {limit})"
 
 
 def known_figures(then: pd.DataFrame, name: str) -> pd.DataFrame:

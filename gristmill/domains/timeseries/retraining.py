@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -46,6 +46,9 @@ from gristmill.scores import MODEL, Scores
 from gristmill.settings.base import Settings
 from gristmill.settings.selection import Auto, Select
 from gristmill.util.table_io import read_document, read_table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _KEYS = ["unique_id", "ds"]
 _MAX_SERIES_LISTED = 5
@@ -142,9 +145,9 @@ class SeriesRetraining(DomainRetraining):
         lost = LostRows(int(missing.sum()), len(then), "rows", first)
         if not shift:
             return lost
-        zone = ", set ingest.timezone if the source now uses another time zone" * may_be_time_zone(shift)
+        zone = "; set ingest.timezone if the source now uses another time zone" * may_be_time_zone(shift)
         cause = f"all times moved by {describe_shift(shift)}"
-        return replace(lost, cause=cause, remedy=f"Restore the original times{zone}")
+        return replace(lost, cause=cause, remedy=zone)
 
     def broken_rules(self, ingest: Path, before: Path, rules: Any, clock: datetime) -> dict[str, str]:
         return arrivals.broken_rules(ingest, before, rules, clock)
