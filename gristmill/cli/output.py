@@ -43,6 +43,8 @@ _STATES = {  # of pipelines and of steps: words and style
 _DIAGNOSES = {True: ("ok", "green"), False: ("no", "red"), None: ("–", "")}
 _INDENT = " " * 8  # width of the labels `model`, `report` and `bundle` below the scores of a run
 
+_MAX_ARRIVALS_EXPLAINED = 5
+
 _BASELINE = "best\nbaseline"
 # Columns to shrink or drop on a narrow terminal, as for `console.print_columns`; names and IDs are always whole.
 _SHRINK_PIPELINES = [
@@ -235,10 +237,11 @@ def show_runs(rows: "list[tuple[Record, Headline | None]]") -> None:
 
 
 def show_arrivals(records: "Sequence[Record]") -> None:
-    """Print why data was set aside, or would have been without `--accept`; a row for each rule."""
+    """Print why the newest data was set aside, or would have been without `--accept`; a row for each rule."""
+    newest = [record for record in records if record.set_aside or record.accepted][:_MAX_ARRIVALS_EXPLAINED]
     rows = [
         (record.id, "accepted" if record.accepted else "set aside", text)
-        for record in records
+        for record in newest
         for text in (record.set_aside or record.accepted).values()
     ]
     if rows:

@@ -65,10 +65,11 @@ def check_arrival(
     place = f"[pipelines.{name}.source]"
     if files:
         place = str(files[0]) if len(files) == 1 else f"{os.path.commonpath(files)} ({len(files)} files)"
-    kept = f" The data that run {last.id} read on {last.started:%Y-%m-%d} stays in use." if last else ""
+    has_limit = not reasons.keys().isdisjoint(type(pipeline.arrivals).model_fields)
+    change = f", or change the rules in [pipelines.{name}.arrivals]" if has_limit else ""
     raise ArrivalSetAside(
-        f"{place}: new data is set aside: {'; '.join(reasons.values())}.{kept} Fix the source, accept the data once "
-        f"with gristmill retrain {name} --accept, or change the rule in [pipelines.{name}.arrivals].",
+        f"{place}: the new data is set aside, and the last good data stays in use: {'; '.join(reasons.values())}. Fix "
+        f"the source{change}. If the data is right: gristmill retrain {name} --accept.",
         reasons,
     )
 

@@ -118,10 +118,9 @@ def rollback(name: Name) -> None:
         run = project.version(name, promotion.version).run
     _show(promotion)
     if promotion.withdrawn:
-        console.write(
-            f"withdrawn: the data of {count_of(len(promotion.withdrawn), 'later runs')}; that of run {run} is in use"
-        )
-        console.write("next retraining: it sets the withdrawn data aside, and uses the source once its content changes")
+        count = count_of(len(promotion.withdrawn), "later runs")
+        console.write_sentence(f"withdrawn: the data of {count}; predictions use that of run {run}")
+        console.write_sentence("next retraining: uses the source again once its content has changed")
 
 
 def diff(

@@ -194,6 +194,16 @@ class Column:
         repeats = run_lengths(~self._starts & (steps <= _EQUAL_STEP * self._of_series("usual_step")))
         return {"max_step": steps, "max_beyond": beyond, "max_repeats": repeats}
 
+    @property
+    def longest_run(self) -> float:
+        """Return the largest number of equal values in a row, in any series."""
+        return float(self.measures["max_repeats"].max())
+
+    def needed_multiple(self, rule: str) -> float:
+        """Return the smallest `max_step` or `max_beyond` that the fresh rows keep; 0 if no row can be judged."""
+        unit = self._of_series("step" if rule == "max_step" else "range")[self.judged]
+        return float(np.max(self.measures[rule][self.judged] / unit, initial=0.0))
+
     def limits(self, rules: SeriesArrivals) -> dict[str, Values]:
         """Return the limits of the measures of each row, by rule.
 
