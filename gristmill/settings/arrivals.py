@@ -1,10 +1,6 @@
 """Rules for arrivals, which are the new content of a source: an arrival that breaks one is set aside."""
 
-from typing import Annotated
-
-from pydantic import Field
-
-from gristmill.settings.base import AnyShare, PositiveFloat, Settings
+from gristmill.settings.base import AnyShare, PositiveFloat, PositiveInt, Settings
 from gristmill.settings.schedule import Duration
 
 REPLACED = {"max_lost": "Set it in the table arrivals of the pipeline."}
@@ -25,6 +21,6 @@ class SeriesArrivals(Arrivals):
 
     max_revised: AnyShare = 0.1  # maximum share of the known rows whose values may have changed
     max_ahead: Duration = "1 day"  # maximum time by which rows may be ahead of the clock, or one step if that is longer
-    max_repeats: Annotated[int, Field(ge=2)] | None = None  # equal values in a row; twice as many as known if not set
+    max_repeats: PositiveInt | None = None  # equal values in a row; twice as many as known if not set
     max_step: PositiveFloat = 3.0  # largest step between two values, as a multiple of the largest known one
     max_beyond: PositiveFloat = 1.0  # distance of values from the known range, as a multiple of that range

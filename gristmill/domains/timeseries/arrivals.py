@@ -27,7 +27,7 @@ Values = npt.NDArray[np.float64]
 MIN_KNOWN = 20  # known rows of a series to measure its values on
 _MIN_REVISED = 10  # fewer changed rows never break a rule
 _MIN_RESCALED_SHARE = 0.9  # of the known rows, if the unit of all values has changed
-_MAX_RESCALED_ERROR = 1e-3  # in standard deviations: values may be rounded after the change
+_MAX_RESCALED_ERROR = 0.01  # in standard deviations: values may be rounded after the change
 _EQUAL_STEP = 0.01  # steps below this share of the median step do not count as changes
 _TOLERATED_SERIES = 0.005  # share of the series that may break a rule of values: some have a first promotion or closure
 
@@ -122,7 +122,7 @@ class Arrival:
             factor, offset = np.polyfit(before, now, 1)
             error = np.abs(factor * before + offset - now).max()
             if error <= _MAX_RESCALED_ERROR * now.std():
-                plus = f" {'+' if offset > 0 else '-'} {format_number(abs(offset))}"
+                plus = f" {'+' if offset > 0 else '-'} {format_number(abs(offset), digits=3)}"
                 line = f"{format_number(factor)} × before{plus if abs(offset) > error else ''}"
                 return f"because the unit of {name!r} changed: now = {line}"
         return ""
@@ -225,8 +225,8 @@ class Column:
         name, rows, row = repr(self._name), count_of(broken.sum(), "rows"), self._arrival.name_of_row(at)
         value, limit = format_number(self._values[at]), format_number(limits[at])
         if rule == "max_repeats":
-            found = f"{name} is {value} in {self.measures[rule][at]:,.0f} rows up to {row}, with at most"
-            return f"{found} {known['repeats']} equal values in a row before (max_repeats allows {limit})"
+            found = f"{name} is {value} in {self.measures[rule][at]:,.0f} rows in a row, the last on {row}"
+            return f"{found}; the longest known run has {known['repeats']} (max_repeats allows {limit})"
         if rule == "max_step":
             found = f"{name} is too far from the value before in {rows}, the first: {value} on {row}"
             before = f"after {format_number(self._values[at - 1])}; the largest known step is {known['step']}"

@@ -297,7 +297,7 @@ def test_a_whole_table_is_set_in_place_of_the_one_in_the_file(project: Path) -> 
         ("sweep = 3", "[pipelines.small.sweep]: expected a table. Received: 3."),
         (
             "sweep = { trian.epochs = [3] }",
-            "[pipelines.small.sweep] unknown key 'trian'. Did you mean 'train'? Known: backtest, draws, evaluate, "
+            "[pipelines.small.sweep] unknown key 'trian'. Did you mean 'train'? Known: arrivals, backtest, draws, evaluate, "
             "export, gate, ingest, model, points, preprocess, schedule, seed, seeds, select, source, train.",
         ),
         (
