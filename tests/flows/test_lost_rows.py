@@ -28,7 +28,8 @@ def test_a_file_that_lost_rows_is_refused_until_it_is_restored_or_accepted(finis
 
     assert said.status == 1
     assert (
-        "100 of 300 known rows are missing, the first: 1765-09-01 of series 'sunspots' (max_lost = 0.05). Fix the source"
+        "100 of 300 known rows are missing, the first: 1765-09-01 of series 'sunspots' (max_lost = 0.05). Fix the "
+        "source, or change the rules"
     ) in " ".join(said.err.split())
     refused = records(finished)[-1]
     assert (refused.outcome, list(refused.stages)) == ("failed", ["ingest"])

@@ -100,7 +100,7 @@ def test_moved_times_are_the_reason_why_rows_are_missing(tmp_path: Path) -> None
         rows = [f"2024-01-{day:02d} {hour:02d}:00,{day**2}" for day in range(1, 31)]
         (tmp_path / "visits.csv").write_text("\n".join(["at,y", *rows]) + "\n")
         if hour == 0:
-            first = read(tmp_path, "visits")
+            read(tmp_path, "visits")
 
     with pytest.raises(DataError) as raised:
         read(tmp_path, "visits")

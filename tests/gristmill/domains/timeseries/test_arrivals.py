@@ -66,7 +66,7 @@ def test_plausible_rows_break_no_rule() -> None:
             slice(KNOWN - 5, KNOWN),
             lambda y: 100 * y,
             ["max_beyond", "max_step"],
-        ),  # changed rows, too few for a revision
+        ),  # changed rows
         (slice(30, 70), lambda y: y + 1, ["max_revised"]),
     ],
 )
