@@ -163,7 +163,7 @@ def _cells(record: Record) -> list[str]:
     """Return the result of a retraining, or of a run that set its data aside."""
     retraining = record.retraining
     if retraining is None:
-        return ["data set aside", "", "", "", "", "; ".join(record.set_aside.values())]
+        return ["data set aside", "", "", "", "", f"it breaks {', '.join(record.set_aside)}"]
     return [
         retraining.verdict or record.outcome,
         f"v{retraining.version}" if retraining.version else "",

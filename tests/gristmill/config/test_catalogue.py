@@ -47,8 +47,8 @@ def test_a_sound_file_gives_settings_with_defaults_filled_in(project: Path) -> N
     assert pipeline.tables["source"] == Csv(kind="csv", path="series.csv")
     assert pipeline.tables["train"] == Train()
     assert list(pipeline.tables) == [
-        "source", "ingest", "arrivals", "preprocess", "model", "train", "backtest", "select", "evaluate", "export", "gate",
-        "schedule",
+        "source", "ingest", "arrivals", "preprocess", "model", "train", "backtest", "select", "evaluate", "export",
+        "gate", "schedule",
     ]  # fmt: skip
     assert pipeline.values()["preprocess"] == {
         "history": 12,
