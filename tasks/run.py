@@ -67,7 +67,7 @@ def recorded_run(
         if is_deployed():  # a command has asked before
             refresh_urls(settings.tables.values(), store)
         jobs = concurrency(catalogue.runner, jobs)
-        yield Run(record.id, catalogue, settings, refresh, accept, budget, requested, started, jobs=jobs)
+        yield Run(record.id, catalogue, settings, refresh, budget, requested, started, jobs=jobs, accept=accept)
         stages = runs.read(pipeline, record.id).stages.values() if store.remote else ()
         upload_missing(store, (stage.reference for stage in stages if stage.cached))  # so that all can find them
     # Show the report on Prefect's page, and limit the size of the cache.

@@ -41,13 +41,13 @@ class Run:
     catalogue: Catalogue
     pipeline: Pipeline
     refresh: str | None  # a stage to run again even on a cache hit
-    accept: bool = False  # use data that breaks a rule for arrivals
     budget: float | None = None  # seconds from `requested` on, within which the run should end
     requested: float = 0.0  # monotonic time
     started: float = 0.0  # monotonic time: Prefect and TensorFlow are loaded
     left_out: tuple[str, ...] = ()  # candidates that a retraining does not train
     champion: Version | None = None  # when a retraining starts; challengers are compared with it
     jobs: int | None = 1  # candidates, points or chunks of a stage at a time; None for as many as a cluster has workers
+    accept: bool = False  # use data that breaks a rule for arrivals
 
     @property
     def store(self) -> Store:
