@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import numpy as np
 from measuring import ROOT, arguments, table, tell
-from replays import CANDIDATES, DATA, SHIFTS, Outcome, Setting, replay, settings
+from replays import CANDIDATES, DAILY, DATA, DEVELOPMENT, SHIFTS, Outcome, Setting, daily_settings, replay, settings
 
 from gristmill.util.block_bootstrap import standard_error
 
@@ -176,7 +176,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=ROOT / "data/store/retraining", help="folder of the outcomes")
     parser.add_argument("--one", help="replay one setting in this process")
     asked = parser.parse_args()
-    known = {str(one): one for one in settings()}
+    known = {str(one): one for one in (*settings(), *daily_settings(DAILY), *daily_settings(DEVELOPMENT))}
     if asked.one:
         run_one(known[asked.one], asked.results)
         return
