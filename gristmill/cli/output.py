@@ -191,6 +191,8 @@ def show_decision(pipeline: str, retraining: "Retraining") -> None:
                 f"the challenger's {judged.metric} minus the champion's: {difference} ({low} to {high}, "
                 f"{CONFIDENCE_LEVEL:.0%} interval of {judged.items:,} items)"
             )
+    if judged and retraining.winner_changes:
+        console.write_sentence(retraining.winner_changes)
     version = f" as version {retraining.version}" if retraining.version else ""
     console.write_sentence(f"{pipeline}: {retraining.verdict or 'not ended'}{version} ({retraining.why})")
 

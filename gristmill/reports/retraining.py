@@ -1,7 +1,7 @@
 """The report on a retraining: new data, drift, errors of challenger, champion and baselines, and the decision."""
 
-from collections.abc import Iterator, Sequence
-from itertools import islice, pairwise
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,7 +41,7 @@ def sections(record: Record, runs: Runs) -> Iterator[Section]:
         yield drift_section(retraining.drift)
     if retraining.judgement:
         yield _judgement(retraining, retraining.judgement)
-    yield _all_retrainings(record.pipeline, runs)
+    yield _all_retrainings(record.pipeline, runs, retraining.winner_changes)
 
 
 def _new_data(retraining: Retraining) -> Section:
@@ -125,7 +125,7 @@ def _errors_figure(judgement: Judgement) -> "Figure":
     return figure
 
 
-def _all_retrainings(pipeline: str, runs: Runs) -> Section:
+def _all_retrainings(pipeline: str, runs: Runs, changes: str) -> Section:
     retrainings = ((record, retraining) for record in runs.newest_first(pipeline) if (retraining := record.retraining))
     listed = list(islice(retrainings, _MAX_RETRAININGS_LISTED))
     rows = [
@@ -141,13 +141,4 @@ def _all_retrainings(pipeline: str, runs: Runs) -> Section:
         for record, retraining in listed
     ]
     headings = ["retraining", "verdict", "version", "winner", "rows", "alarms", "why"]
-    note = winner_changes([retraining.winner for _, retraining in listed if retraining.winner])
-    return Section("All retrainings", note, tables=[Table("", headings, rows, words=True)])
-
-
-def winner_changes(winners: Sequence[Sequence[str]]) -> str:
-    """Return how often the candidates in the winner changed over the last retrainings; empty with fewer than two."""
-    if len(winners) < 2:
-        return ""
-    changes = sum(list(before) != list(after) for before, after in pairwise(winners))
-    return f"The candidates in the winner changed {changes} times over the last {len(winners)} judged retrainings."
+    return Section("All retrainings", changes, tables=[Table("", headings, rows, words=True)])
