@@ -118,7 +118,7 @@ def _m3() -> pd.DataFrame:
     return training[training["series"].isin(names)].groupby("series").head(120)
 
 
-DATA = {
+SERIES = {
     one.name: one
     for one in (
         Arrivals("sunspots", _sunspots, 600, 24, 24, season=12, horizon=12, history=36, window=3),
@@ -155,7 +155,7 @@ def _daily_arrivals(name: str, seed: int) -> Arrivals:
 
 DAILY = {f"daily-{seed:02}": seed for seed in range(20)}  # seeds whose results are published
 DEVELOPMENT = {f"development-{seed}": seed for seed in range(20, 40)}  # seeds to compare designs with
-DATA |= {name: _daily_arrivals(name, seed) for name, seed in (DAILY | DEVELOPMENT).items()}
+DATA = SERIES | {name: _daily_arrivals(name, seed) for name, seed in (DAILY | DEVELOPMENT).items()}
 
 
 def _level(values: Array, usual: Array, deviation: Array, season: int) -> Array:
@@ -201,7 +201,7 @@ class Setting:
 
 def settings() -> Iterator[Setting]:
     """Yield every setting; the times of the shifts are random, but the same for each kind of shift."""
-    for number, data in enumerate(DATA[name] for name in ("sunspots", "temperatures", "m3")):
+    for number, data in enumerate(SERIES.values()):
         yield Setting(data.name)
         possible = np.arange(max(2, round(EARLIEST * data.count)), round(LATEST * data.count) + 1)
         times = np.random.default_rng(number).choice(possible, size=TIMES, replace=False)
