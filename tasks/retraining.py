@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from prefect.events import emit_event
 
@@ -31,9 +31,6 @@ from gristmill.tasks.prefect_artifacts import show_judgement
 from gristmill.tasks.retraining_run import domain_overrides, record_retraining
 from gristmill.tasks.run import stage_task
 from gristmill.training import progress
-
-if TYPE_CHECKING:
-    from gristmill.retraining.gate import Contest
 
 logger = logging.getLogger(__name__)
 
@@ -139,49 +136,41 @@ def judge(run: Run, retraining: Retraining, artifacts: References, refitted: Ref
     """Compare challenger, champion and baselines on data newer than the champion's training set.
 
     `refitted` are the artifacts of the champion's recipe, fitted on the same data. If it is better than the new
-    selection, it is the challenger. While an alarm about errors lasts, the recipe may be chosen on the rows that judge
-    it, so that a change is followed soon.
+    selection, it is the challenger.
     """
+    from gristmill.retraining.drift import baseline_drift
     from gristmill.retraining.gate import best_baseline, cross_fitted, judge_contest, keeps_recipe, with_winner
 
     progress.report_work("judge")
     # 1. The better one of the new selection and the champion's recipe is the challenger.
     compare, gate = run.domain.retraining.load().contest, run.pipeline.gate
     challenger, champion = run.folders(artifacts), run.champion_data
-    contest = chosen_on_all = compare(challenger, champion)
+    contest, unbiased = compare(challenger, champion), None
     if refitted is not None:
         recipe = run.folders(refitted)
         recipes = contest, compare(recipe, champion)
         kept = keeps_recipe(*recipes, gate)
-        contest, chosen_on_all = cross_fitted(*recipes, gate), with_winner(*recipes, kept)
+        contest, unbiased = with_winner(*recipes, kept), cross_fitted(*recipes, gate)
         challenger = recipe if kept else challenger
         retraining = retraining.model_copy(update={"kept_recipe": kept})
-    # 2. Compare the champion with the best baseline, and with the challenger.
+    # 2. Compare it with the champion.
     scores = Scores.read(challenger["evaluate"])
     best = best_baseline(scores, contest)
-    retraining = _with_baseline_sign(run, retraining, contest, best)
-    has_alarm = retraining.drift is not None and retraining.drift.has_error_alarm
-    judgement = judge_contest(contest, gate, best, chosen_on_all if has_alarm else None)
+    judgement = judge_contest(contest, gate, best, unbiased)
     logger.info("%-10s %s: %s", "judge", "promote" if judgement.promoted else "reject", judgement.why)
     show_judgement(run.pipeline.name, judgement)
-    # 3. Record the decision.
+    # 3. Record the decision, and whether the champion is worse than a baseline.
     winner = sorted(scores.selected.members) if scores.selected else []
+    if run.champion and retraining.drift and (sign := baseline_drift(contest, best)):
+        if sign.alarm:
+            _raise_alarms(run, run.champion, [str(sign)])
+        drift = retraining.drift.model_copy(update={"baseline": sign})
+        retraining = retraining.model_copy(update={"drift": drift})
     retraining = retraining.model_copy(update={"judgement": judgement}).with_winner(winner, _earlier(run))
     if not judgement.promoted:
         _emit(run, "gristmill.model.rejected", {"why": judgement.why})
         retraining = retraining.ended("rejected", judgement.why)
     return record_retraining(run, retraining)
-
-
-def _with_baseline_sign(run: Run, retraining: Retraining, contest: "Contest", best: str | None) -> Retraining:
-    from gristmill.retraining.drift import baseline_drift
-
-    sign = baseline_drift(contest, best) if run.champion and retraining.drift else None
-    if sign is None or run.champion is None or retraining.drift is None:
-        return retraining
-    if sign.alarm:
-        _raise_alarms(run, run.champion, [str(sign)])
-    return retraining.model_copy(update={"drift": retraining.drift.model_copy(update={"baseline": sign})})
 
 
 def _earlier(run: Run) -> Iterator[Retraining]:

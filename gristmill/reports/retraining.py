@@ -102,7 +102,8 @@ def _judgement(retraining: Retraining, judgement: Judgement) -> Section:
         difference, low, high = format_numbers(judgement.change)
         note += (
             f" The {metric_name(judgement.metric)} of the challenger minus that of the champion is {difference} "
-            f"({CONFIDENCE_LEVEL:.0%} bootstrap interval: {low} to {high}; negative is better)."
+            f"({CONFIDENCE_LEVEL:.0%} bootstrap interval of {judgement.items_in_words}: {low} to {high}; negative is "
+            "better)."
         )
     pictures = [as_svg(_errors_figure(judgement), "Errors over the judged items")] if judgement.over_time else []
     tables = [Table.of_columns("", ["", metric_name(judgement.metric)], cells, marks={0: BEST})]

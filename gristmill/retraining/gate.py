@@ -4,8 +4,9 @@ Two questions are answered. Which recipe is better, the champion's or a new sele
 fitted on the same data, before the judging window, so like is compared with like. And is the better one, the
 challenger, better than the model that serves? That model keeps the weights it serves with.
 
-The better of two equal recipes looks better than it is on the items that it was chosen on. So the second question is
-answered by cross-fitting: each half of the items judges the recipe that is better on the other half.
+The better of two equal recipes looks better than it is on the items that it was chosen on. So the difference from the
+model that serves is reported from a cross-fit: each half of the items has the recipe that is better on the other half.
+The decision is made without it. In replays, a decision by the cross-fit followed changes more slowly.
 """
 
 import math
@@ -78,25 +79,27 @@ class Contest:
         return differences / roots if self.root and 0 < roots < math.inf else differences
 
 
-def judge_contest(contest: Contest, gate: Gate, best: str | None, deciding: Contest | None = None) -> Judgement:
+def judge_contest(contest: Contest, gate: Gate, best: str | None, unbiased: Contest | None = None) -> Judgement:
     """Return whether the challenger is promoted, and why, with all scores.
 
     Args:
         contest: errors of all models.
         gate: conditions for the challenger.
         best: name of the best baseline on earlier data (`best_baseline`).
-        deciding: the contest that decides, if that is not the one whose scores and difference are reported.
+        unbiased: the contest whose difference is reported, if the challenger was chosen on the judged items.
     """
-    promoted, why = _decide(deciding or contest, gate, best)
+    promoted, why = _decide(contest, gate, best)
     scores = {name: contest.score(name) for name in contest.errors}
-    is_compared = CHAMPION in scores and math.isfinite(scores[CHALLENGER]) and math.isfinite(scores[CHAMPION])
-    difference = contest.differences(CHAMPION, CHALLENGER) if is_compared else None
+    reported = unbiased or contest
+    is_compared = CHAMPION in scores and all(math.isfinite(reported.score(name)) for name in (CHALLENGER, CHAMPION))
+    difference = reported.differences(CHAMPION, CHALLENGER) if is_compared else None
     return Judgement(
         metric=contest.metric,
         scores=scores,
         items=len(contest.errors[CHALLENGER]),
         difference=None if difference is None else float(difference.mean()),
         interval=None if difference is None else confidence_interval(difference, CONFIDENCE_LEVEL, contest.block),
+        cross_fitted=unbiased is not None,
         best_baseline=best,
         promoted=promoted,
         why=why,

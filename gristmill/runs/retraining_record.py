@@ -172,10 +172,17 @@ class Judgement(BaseModel):
     items: int  # number of judged items
     difference: JsonFloat | None  # champion's score minus the challenger's; None unless both are finite
     interval: tuple[float, float] | None  # confidence interval of the difference
+    cross_fitted: bool = False  # whether each half of the items has the recipe that is better on the other half there
     best_baseline: str | None
     promoted: bool
     why: str
     over_time: dict[str, list[JsonFloat]] = {}  # mean errors of consecutive items, of the models worth drawing
+
+    @property
+    def items_in_words(self) -> str:
+        """The number of items, and how the challenger of the difference was chosen."""
+        how = ", each half with the recipe that is better on the other half" if self.cross_fitted else ""
+        return f"{self.items:,} items{how}"
 
     @property
     def change(self) -> tuple[float, float, float] | None:

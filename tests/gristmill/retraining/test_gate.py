@@ -212,19 +212,22 @@ def test_the_difference_to_an_equal_champion_is_unbiased() -> None:
         new, old = (Contest("mae", {CHALLENGER: own, CHAMPION: errors[2]}, block=1) for own in errors[:2])
         kept = keeps_recipe(new, old, Gate(margin=0.0))
         plain.append(judge_contest(with_winner(new, old, kept), Gate(), None).difference)
-        crossed.append(judge_contest(cross_fitted(new, old, Gate(margin=0.0)), Gate(), None).difference)
+        unbiased = cross_fitted(new, old, Gate(margin=0.0))
+        crossed.append(judge_contest(with_winner(new, old, kept), Gate(), None, unbiased).difference)
 
     assert np.mean(plain) > 0.05
     assert abs(np.mean(crossed)) < 0.015  # 2.5 standard errors
 
 
-def test_another_contest_can_decide_without_changing_what_is_reported() -> None:
-    crossed, whole = contest(2.1, 2.0, naive=3.0), contest(1.5, 2.0, naive=3.0)
+def test_the_reported_difference_is_that_of_the_cross_fit() -> None:
+    crossed, whole = contest(2.25, 2.0, naive=3.0), contest(1.5, 2.0, naive=3.0)
 
-    found = judge_contest(crossed, Gate(), "naive", whole)
+    found = judge_contest(whole, Gate(), "naive", crossed)
 
     assert (found.promoted, found.why) == (True, "mae 1.5 against the champion's 2 less 1%")
-    assert (found.scores[CHALLENGER], found.difference) == pytest.approx((2.1, -0.1))
+    assert (found.scores[CHALLENGER], found.difference, found.interval) == (1.5, -0.25, (-0.25, -0.25))
+    assert found.items_in_words == "10 items, each half with the recipe that is better on the other half"
+    assert judge_contest(whole, Gate(), "naive").items_in_words == "10 items"
 
 
 def test_a_first_model_is_compared_with_the_best_baseline_on_the_judged_items() -> None:
