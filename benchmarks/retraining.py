@@ -68,7 +68,6 @@ NOTES = (
     "lowest error over these arrivals, fitted to all data at each arrival.",
 )
 
-DAILY_COLUMNS = ("per series, with 15 arrivals", "mean", "standard error", "largest")
 MAX_RATIO = 1.05  # a forecast loses an arrival if its error exceeds this multiple of the seasonal naive forecast's
 
 
@@ -226,7 +225,8 @@ def main() -> None:
         lines = table(COLUMNS, rows(finished(asked.results, usual)))
         tell("Retraining", [*lines, *(line for note in NOTES for line in ("", note))], asked.write)
     if outcomes := [*finished(asked.results, (one for one in chosen if one in daily)).values()]:
-        tell("Retraining of daily series", table(DAILY_COLUMNS, daily_rows(outcomes)), asked.write)
+        columns = (f"in each of {len(outcomes)} series", "mean", "standard error", "largest")
+        tell("Retraining of daily series", table(columns, daily_rows(outcomes)), asked.write)
 
 
 if __name__ == "__main__":
