@@ -172,6 +172,8 @@ def cross_fitted(selection: Contest, recipe: Contest, gate: Gate) -> Contest:
 
     The difference to the champion is unbiased. If the halves agree, the challenger is the better recipe on all items.
     """
+    if len(selection.errors[CHALLENGER]) < 2:
+        return with_winner(selection, recipe, keeps_recipe(selection, recipe, gate))
     contest = with_winner(selection, recipe, kept=False)
     challenger, old = contest.errors[CHALLENGER].copy(), contest.errors[CHAMPIONS_RECIPE]
     first, second = selection.halves()

@@ -82,10 +82,11 @@ def better_than_challenger(contest: Contest, challenger: Contest, candidates: Se
         candidates: names.
         gate: the margin.
     """
-    if len(contest.errors[CHALLENGER]) != len(challenger.errors[CHALLENGER]):  # they need other histories
+    finite = [name for name in candidates if name in contest.errors and np.isfinite(contest.score(name))]
+    if not finite or len(contest.errors[CHALLENGER]) != len(challenger.errors[CHALLENGER]):  # they need other histories
         return None
     contest = replace(contest, errors=contest.errors | {CHALLENGER: challenger.errors[CHALLENGER]})
-    best = min((name for name in candidates if name in contest.errors), key=contest.score)
+    best = min(finite, key=contest.score)
     difference = contest.differences(CHALLENGER, best)
     error = standard_error(difference, contest.block)
     is_better = contest.score(best) < contest.score(CHALLENGER) * (1 - gate.margin)

@@ -186,6 +186,8 @@ def recipes(new: list[float], old: list[float], block: int, weights: Any = None)
         ([1, 3, 1, 3], [2, 2, 2, 2], 0, [2, 3, 2, 3]),  # independent items: every second one
         ([1, 3, 3], [2, 2, 2], 1, [2, 3, 3]),
         ([NAN, 1, 1, 1], [2, 2, 2, 2], 1, [NAN, 1, 2, 2]),
+        ([1], [2], 1, [1]),
+        ([3], [2], 0, [2]),
     ],
 )
 def test_each_half_is_judged_with_the_recipe_that_is_better_on_the_other(

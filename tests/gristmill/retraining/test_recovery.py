@@ -166,7 +166,8 @@ def test_a_candidate_replaces_a_challenger_that_is_worse_by_more_than_one_standa
 ) -> None:
     errors = 2.0 + noise * np.tile([1.0, 1.0, -1.0, -1.0], 6)
     challenger = Contest("mae", {CHALLENGER: errors}, block=1)
-    simple = contest(**{CHAMPION: 10.0}, naive=naive, ets=5.0)
+    simple = contest(**{CHAMPION: 10.0}, naive=naive, ets=5.0, drift=math.nan)
 
-    assert better_than_challenger(simple, challenger, ["naive", "ets", "theta"], GATE) == winner
+    assert better_than_challenger(simple, challenger, ["drift", "naive", "ets", "theta"], GATE) == winner
+    assert better_than_challenger(simple, challenger, ["drift"], GATE) is None
     assert better_than_challenger(simple, Contest("mae", {CHALLENGER: errors[:9]}), ["naive"], GATE) is None
