@@ -6,7 +6,7 @@ challenger, better than the model that serves? That model keeps the weights it s
 
 The better of two equal recipes looks better than it is on the items that it was chosen on. So the difference from the
 model that serves is reported from a cross-fit: each half of the items has the recipe that is better on the other half.
-The decision is made without it. In replays, a decision by the cross-fit followed changes more slowly.
+The decision is made without it. In replays, decisions by the cross-fit led to slightly larger errors.
 """
 
 import math
