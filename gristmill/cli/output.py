@@ -191,8 +191,10 @@ def show_decision(pipeline: str, retraining: "Retraining") -> None:
             difference, low, high = format_numbers(judged.change)
             console.write_sentence(
                 f"the challenger's {judged.metric} minus the champion's: {difference} ({low} to {high}, "
-                f"{CONFIDENCE_LEVEL:.0%} interval of {judged.items:,} items)"
+                f"{CONFIDENCE_LEVEL:.0%} interval of {judged.items_in_words})"
             )
+    if judged and retraining.winner_changes:
+        console.write_sentence(retraining.winner_changes)
     version = f" as version {retraining.version}" if retraining.version else ""
     console.write_sentence(f"{pipeline}: {retraining.verdict or 'not ended'}{version} ({retraining.why})")
 

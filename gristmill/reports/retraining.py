@@ -1,8 +1,8 @@
 """The report on a retraining: new data, drift, errors of challenger, champion and baselines, and the decision."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
-from itertools import islice, pairwise
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,7 +37,7 @@ def sections(record: Record, runs: Runs) -> Iterator[Section]:
         yield _set_aside(record, runs)
     if retraining := record.retraining:
         yield from _of_retraining(record, retraining)
-    yield _all_retrainings(record.pipeline, runs)
+    yield _all_retrainings(record.pipeline, runs, retraining.winner_changes if retraining else "")
 
 
 def _set_aside(record: Record, runs: Runs) -> Section:
@@ -127,7 +127,8 @@ def _judgement(retraining: Retraining, judgement: Judgement) -> Section:
         difference, low, high = format_numbers(judgement.change)
         note += (
             f" The {metric_name(judgement.metric)} of the challenger minus that of the champion is {difference} "
-            f"({CONFIDENCE_LEVEL:.0%} bootstrap interval: {low} to {high}; negative is better)."
+            f"({CONFIDENCE_LEVEL:.0%} bootstrap interval of {judgement.items_in_words}: {low} to {high}; negative is "
+            "better)."
         )
     pictures = [as_svg(_errors_figure(judgement), "Errors over the judged items")] if judgement.over_time else []
     tables = [Table.of_columns("", ["", metric_name(judgement.metric)], cells, marks={0: BEST})]
@@ -150,13 +151,12 @@ def _errors_figure(judgement: Judgement) -> "Figure":
     return figure
 
 
-def _all_retrainings(pipeline: str, runs: Runs) -> Section:
+def _all_retrainings(pipeline: str, runs: Runs, changes: str) -> Section:
     records = (record for record in runs.newest_first(pipeline) if record.retraining or record.set_aside)
     listed = list(islice(records, _MAX_RETRAININGS_LISTED))
     rows = [[f"{record.started:%Y-%m-%d %H:%M}", *_cells(record)] for record in listed]
     headings = ["retraining", "verdict", "version", "winner", "rows", "alarms", "why"]
-    judged = [record.retraining.winner for record in listed if record.retraining and record.retraining.winner]
-    return Section("All retrainings", winner_changes(judged), tables=[Table("", headings, rows, words=True)])
+    return Section("All retrainings", changes, tables=[Table("", headings, rows, words=True)])
 
 
 def _cells(record: Record) -> list[str]:
@@ -172,11 +172,3 @@ def _cells(record: Record) -> list[str]:
         f"{len(retraining.drift.alarms)}" if retraining.drift else "",
         retraining.why,
     ]
-
-
-def winner_changes(winners: Sequence[Sequence[str]]) -> str:
-    """Return how often the candidates in the winner changed over the last retrainings; empty with fewer than two."""
-    if len(winners) < 2:
-        return ""
-    changes = sum(list(before) != list(after) for before, after in pairwise(winners))
-    return f"The candidates in the winner changed {changes} times over the last {len(winners)} judged retrainings."

@@ -54,8 +54,8 @@ class DomainRetraining(ABC):
         With `steps`, only these first steps of each forecast count.
         """
 
-    def judgeable(self, challenger: Folders, champion: Champion) -> int | None:
-        """Count the test examples that neither model was trained on; None if the whole test set is new."""
+    def judgeable(self, challenger: Folders, champion: Champion | None) -> int | None:
+        """Count the test examples that no model was trained on; None if the test set is the judging window."""
         return None
 
     def overrides(self, tables: Mapping[str, Any]) -> list[str]:
