@@ -42,8 +42,7 @@ def test_a_file_that_lost_rows_is_refused_until_it_is_restored_or_accepted(finis
     write(finished, 200)
     assert command("run", "small", "--accept").status == 0
     assert made(records(finished)[-1]) >= {"preprocess", "train"}
-    assert command("run", "small").status == 0
-    assert made(records(finished)[-1]) == set()
+    assert "nothing to do" in command("run", "small").out
 
     write(finished, 300)
     assert command("run", "small").status == 0

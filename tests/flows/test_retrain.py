@@ -59,7 +59,7 @@ def events(monkeypatch: pytest.MonkeyPatch) -> Events:
 
 
 def retraining_in(project: Path) -> Retrain:
-    """Return a function that retrains a project on the first so many months, some of them changed."""
+    """Return a function that retrains a project on the first so many months, some changed, and accepts them."""
     from gristmill.flows.retrain import retrain
 
     lines = (ROOT / "data/samples/sunspots.csv").read_text().splitlines()
@@ -67,7 +67,7 @@ def retraining_in(project: Path) -> Retrain:
 
     def call(months: int, *overrides: str, change: Callable[[list[str]], list[str]] = list) -> Record:
         (project / "series.csv").write_text("\n".join(change(lines[: months + 1])) + "\n")
-        return Record.model_validate(retrain("small", list(overrides), str(project)))
+        return Record.model_validate(retrain("small", list(overrides), str(project), accept=True))
 
     return call
 
