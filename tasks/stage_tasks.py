@@ -20,7 +20,7 @@ from gristmill.errors import SourceChanged, WorkError
 from gristmill.execution.chunks import StageChunk, make_with_workers
 from gristmill.execution.run import References, Run
 from gristmill.execution.stage import find_cached, make, read_inputs, record_stage
-from gristmill.retraining.arrivals import check_arrival
+from gristmill.retraining.arrivals import check_arrival, check_rules
 from gristmill.retraining.known_data import locate_source
 from gristmill.runs.plan import FAILED
 from gristmill.settings.stage import Stage
@@ -47,7 +47,9 @@ def _work(run: Run, label: str, inputs: References) -> Reference:
         logger.info("%-10s stopped, because the budget ends", label)
         return cast(Reference, Completed(name="Stopped", message=f"the budget has no time for {label}"))
     if label == "ingest":
-        broken = check_arrival(run.catalogue, run.pipeline, run.record().references[label], run.accept)
+        ingested = run.record().references[label]
+        check_rules(run.catalogue, run.pipeline, ingested)
+        broken = check_arrival(run.catalogue, run.pipeline, ingested, run.accept)
         run.update_record(accepted=broken)
     return reference
 

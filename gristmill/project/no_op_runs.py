@@ -4,7 +4,7 @@ from gristmill import keys
 from gristmill.config import stages
 from gristmill.config.catalogue import Catalogue
 from gristmill.registry.registry import Registry
-from gristmill.retraining.arrivals import check_arrival, silent_since
+from gristmill.retraining.arrivals import check_arrival, check_rules, silent_since
 from gristmill.retraining.known_data import last_judged_data
 from gristmill.runs import plan
 from gristmill.runs.plan import Step
@@ -16,15 +16,18 @@ from gristmill.sources.quarantine import QUARANTINED
 def record_of_fresh(catalogue: Catalogue, name: str, steps: list[Step], accept: bool = False) -> Record:
     """Return the last record if it has these artifacts and overrides, else a new one (settings were reverted)."""
     references = {step.stage: step.artifact.reference for step in steps if step.artifact}
-    runs = Runs(catalogue.store)
+    runs, registry = Runs(catalogue.store), Registry(catalogue.store)
     overrides = list(catalogue.pipeline(name).overrides)
     for pulled in (False, True):
         if pulled:
             runs.pull(name)  # another machine may have made the artifacts
         last = runs.latest(name)
-        if last and (last.outcome, last.references, last.assigned) == ("succeeded", references, overrides):
+        if last is None or last.id in registry.withdrawn(name):
+            continue
+        if (last.outcome, last.references, last.assigned) == ("succeeded", references, overrides):
             return last
     pipeline = catalogue.pipeline(name)
+    check_rules(catalogue, pipeline, references["ingest"])
     broken = check_arrival(catalogue, pipeline, references["ingest"], accept)  # the data may be an older version too
     run = _start(catalogue, name)
     for stage, reference in references.items():
@@ -43,6 +46,7 @@ def record_without_new_rows(catalogue: Catalogue, name: str, accept: bool = Fals
     ingest, *_ = plan.plan(catalogue, pipeline)
     if known is None or ingest.artifact is None or ingest.artifact.reference["digest"] != known.ingest["digest"]:
         return None
+    check_rules(catalogue, pipeline, known.ingest)
     broken = check_arrival(catalogue, pipeline, known.ingest, accept)  # the data may be an older version too
     silent = silent_since(catalogue, pipeline, known.ingest)
     number = champion.number if champion else None

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from gristmill.errors import CorruptArtifact
 from gristmill.project.serving import Models
-from gristmill.retraining.arrivals import set_aside_now, silent_since
+from gristmill.retraining.arrivals import silent_since, unused_arrival
 from gristmill.runs import plan
 from gristmill.runs.records import headline
 from gristmill.scores import Headline
@@ -55,10 +55,11 @@ def status(models: Models) -> Iterator[Status]:
         if steps[0].artifact:
             with contextlib.suppress(CorruptArtifact):
                 silent_since(models.catalogue, pipeline, steps[0].artifact.reference)  # logs a warning
-        if aside := set_aside_now(pipeline, models.store):
+        if unused := unused_arrival(pipeline, models.store):
+            why = "set aside" if unused.set_aside else "withdrawn by a rollback"
             logger.warning(
-                "%s: the new data that run %s read was set aside, and older data is in use. See gristmill history %s.",
-                *(name, aside.id, name),
+                "%s: the data that run %s read is %s, and older data is in use. See gristmill history %s.",
+                *(name, unused.id, why, name),
             )
         state: PipelineState = "fresh" if plan.is_fresh(steps) else "stale" if last else "never run"
         if any(step.state == "no data" for step in steps):

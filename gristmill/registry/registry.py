@@ -25,6 +25,7 @@ from gristmill.registry.ledger import Ledger
 from gristmill.registry.promotions import Promotion, Promotions
 from gristmill.registry.version import CLEANING, Git, Version
 from gristmill.runs.records import Record, Runs
+from gristmill.runs.retraining_record import same_data
 from gristmill.scores import FILE
 from gristmill.store.store import Store
 from gristmill.util import sealed_json
@@ -278,11 +279,14 @@ class Registry:
     def _data_since(self, version: Version) -> tuple[str, ...]:
         """Return the IDs of runs after a version's own whose data differs from its data, unless it is withdrawn."""
         own, known = version.references.get("ingest"), self.withdrawn(version.pipeline)
+        if own is None:
+            return ()
         return tuple(
             record.id
             for record in Runs(self._store).newest_first(version.pipeline)
-            if record.id > version.run and record.id not in known and not record.set_aside
-            if "ingest" in record.stages and record.references["ingest"] != own
+            if record.id > version.run and record.id not in known and not record.set_aside and not record.trial
+            if "ingest" in record.stages and record.references["ingest"]["digest"] != own["digest"]
+            if same_data(record.settings, version.settings)
         )
 
     def damages(self) -> Iterator[tuple[Path, str | None]]:

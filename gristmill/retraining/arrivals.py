@@ -7,15 +7,17 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from pathlib import Path
+from typing import NamedTuple
 
 from gristmill.config.catalogue import Catalogue, Pipeline
 from gristmill.config.domains import domain_of
 from gristmill.errors import ArrivalSetAside, CorruptArtifact, RequestError, StoreError
 from gristmill.registry.registry import Registry
-from gristmill.registry.version import CLEANING
-from gristmill.retraining.known_data import good_runs, locate_source
+from gristmill.registry.version import CLEANING, Version
+from gristmill.retraining.known_data import good_data, good_runs, locate_source
 from gristmill.runs.identity import digests_of
 from gristmill.runs.records import Record, Runs
+from gristmill.runs.retraining_record import same_data
 from gristmill.settings.schedule import parse_duration
 from gristmill.store.artifact import Reference
 from gristmill.store.store import Store
@@ -35,29 +37,25 @@ def check_arrival(
 
     Raises:
         ArrivalSetAside: the data breaks a rule, or was withdrawn by a rollback.
-        RequestError: the known data breaks a rule that was written since.
     """
-    # Find the data of the last good run.
-    store, runs, name = catalogue.store, Runs(catalogue.store), pipeline.name
-    runs.pull(name)
-    last = next(good_runs(name, pipeline.values(), store), None)
+    # Find the last good data. If it is deleted or damaged, older data is still better than none.
+    store, name = catalogue.store, pipeline.name
+    Runs(store).pull(name)
     source = locate_source(catalogue, pipeline)
-    inputs = digests_of(source, store)
-    _check_new_rules(pipeline, last, ingested, store)
-    # Compare the data, unless it is the same.
-    reasons = _withdrawal(pipeline, inputs, store)
-    if last is not None and not reasons:
-        known = last.references["ingest"]
-        if not isinstance(ingested, Path) and known["digest"] == ingested["digest"]:
-            return {}
+    arrival = _Arrival(ingested, digests_of(source, store))
+    reasons: dict[str, str] = {}
+    for known in good_data(pipeline, store, _champion(store, name)):
         try:
-            if store.read_manifest(known)["made_of"]["inputs"] == inputs:
+            if arrival.equals(known.ingest, store):
                 return {}
-            folders = _folder(ingested, store), store.open_verified(known, by_stat=True).path
+            before = store.open_verified(known.ingest, by_stat=True).path
         except (CorruptArtifact, StoreError) as error:
-            logger.warning("%s New data is not compared with that of run %s.", error, last.id)
-            return {}
-        reasons = _broken_rules(pipeline, *folders)
+            logger.warning("%s New data is not compared with that of run %s.", error, known.run)
+            continue
+        # Compare the data with it.
+        folder = ingested if isinstance(ingested, Path) else store.open_verified(ingested, by_stat=True).path
+        reasons = _withdrawal(pipeline, arrival, store) or _broken_rules(pipeline, folder, before)
+        break
     if accept or not reasons:
         return reasons
     # Name the file, the reasons and the remedies.
@@ -74,38 +72,65 @@ def check_arrival(
     )
 
 
-def set_aside_now(pipeline: Pipeline, store: Store) -> Record | None:
-    """Return the newest run of a pipeline if it set its data aside; runs that ingested nothing do not count."""
+def check_rules(catalogue: Catalogue, pipeline: Pipeline, ingested: Reference) -> None:
+    """Raise `RequestError` if the known data itself breaks a rule that was written since it was read."""
+    store, rules = catalogue.store, pipeline.arrivals
+    known = next(good_data(pipeline, store, _champion(store, pipeline.name)), None)
+    before = known.arrivals if known else {}
+    changed = {key: value for key, value in rules.model_dump(mode="json").items() if before.get(key) != value}
+    if changed.keys().isdisjoint(rules.model_fields_set):
+        return
+    with suppress(CorruptArtifact, StoreError):  # its data is deleted or damaged
+        folder = store.open_verified(known.ingest if known else ingested, by_stat=True).path
+        broken = domain_of(pipeline.domain).retraining.load().contradicted_rules(folder, rules)
+        for rule in [rule for rule in broken if rule in changed and rule in rules.model_fields_set]:
+            raise RequestError(
+                f"[pipelines.{pipeline.name}.arrivals] {rule}: the known data itself breaks this rule: {broken[rule]}. "
+                "Set a larger limit, or leave it out."
+            )
+
+
+def unused_arrival(pipeline: Pipeline, store: Store) -> Record | None:
+    """Return the newest run that read a pipeline's data set, if its data is not in use: set aside, or withdrawn."""
+    withdrawn, settings = Registry(store).withdrawn(pipeline.name), pipeline.values()
     for record in Runs(store).newest_first(pipeline.name):
-        if record.set_aside:
+        if record.trial or not same_data(record.settings, settings):
+            continue
+        if record.set_aside or record.id in withdrawn:
             return record
         if record.outcome == "succeeded" and "ingest" in record.stages:
             return None
     return None
 
 
-def _check_new_rules(pipeline: Pipeline, last: Record | None, ingested: Reference | Path, store: Store) -> None:
-    """Raise `RequestError` if the known data itself breaks a rule that was written since the last good run."""
-    rules = pipeline.arrivals
-    if not rules.model_fields_set or (last and last.settings.get("arrivals") == rules.model_dump(mode="json")):
-        return
-    folder = _folder(last.references["ingest"] if last else ingested, store)
-    broken = domain_of(pipeline.domain).retraining.load().contradicted_rules(folder, rules)
-    for rule, text in broken.items():
-        raise RequestError(
-            f"[pipelines.{pipeline.name}.arrivals] {rule}: the known data itself breaks this rule: {text}. Set a "
-            "larger limit, or leave it out."
-        )
+class _Arrival(NamedTuple):
+    """Ingested data, and the digests of what it was made of."""
+
+    ingested: Reference | Path
+    inputs: Mapping[str, str]
+
+    def equals(self, known: Reference, store: Store) -> bool:
+        """Return whether other ingested data has the same content, or was made of the same source."""
+        if not isinstance(self.ingested, Path) and known["digest"] == self.ingested["digest"]:
+            return True
+        return bool(store.read_manifest(known)["made_of"]["inputs"] == self.inputs)
 
 
-def _withdrawal(pipeline: Pipeline, inputs: Mapping[str, str], store: Store) -> dict[str, str]:
+def _champion(store: Store, name: str) -> Version | None:
+    with suppress(CorruptArtifact):
+        return Registry(store).champion(name)
+    return None
+
+
+def _withdrawal(pipeline: Pipeline, arrival: _Arrival, store: Store) -> dict[str, str]:
     """Return the reason to set data aside that a rollback has withdrawn; nothing for other data."""
-    runs = Runs(store)
+    runs, settings = Runs(store), pipeline.values()
     for run in Registry(store).withdrawn(pipeline.name):
         with suppress(CorruptArtifact, StoreError, RequestError):  # its record or its artifact may be deleted
             record = runs.read(pipeline.name, run)
-            if store.read_manifest(record.references["ingest"])["made_of"]["inputs"] == inputs:
-                return {"withdrawn": f"it is the data of run {run}, which a rollback has withdrawn"}
+            ingest = record.references.get("ingest")
+            if ingest and same_data(record.settings, settings) and arrival.equals(ingest, store):
+                return {"rollback": f"it is the data of run {run}, which a rollback has withdrawn"}
     return {}
 
 
@@ -119,10 +144,6 @@ def _broken_rules(pipeline: Pipeline, folder: Path, before: Path) -> dict[str, s
         text = f"{lost.count:,} of {lost.known:,} known {lost.what} are missing, {cause}{lost.remedy}"
         return {"max_lost": f"{text} (max_lost = {rules.max_lost:g})"} | reasons
     return reasons
-
-
-def _folder(ingested: Reference | Path, store: Store) -> Path:
-    return ingested if isinstance(ingested, Path) else store.open_verified(ingested, by_stat=True).path
 
 
 def silent_since(catalogue: Catalogue, pipeline: Pipeline, ingested: Reference) -> datetime | None:

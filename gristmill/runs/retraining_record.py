@@ -310,6 +310,15 @@ def same_settings(judged: Mapping[str, Any], today: Mapping[str, Any], asked: It
     return relevant(judged) == relevant(today)
 
 
+def same_data(settings: Mapping[str, Any], others: Mapping[str, Any]) -> bool:
+    """Return whether settings describe the same data set: equal `source` and `ingest`, up to limits."""
+
+    def data(of: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+        return of["source"], {key: value for key, value in of["ingest"].items() if key not in LIMITS_OF_INGEST}
+
+    return data(settings) == data(others)
+
+
 def incomparable_error(why: str) -> RequestError:
     """Return the error for data or settings with which champion and challenger cannot be compared."""
     return RequestError(

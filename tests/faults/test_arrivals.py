@@ -194,9 +194,14 @@ def test_a_rollback_returns_to_the_data_of_the_version(serving: Path, command: C
     after = command("-q", "predict", "shop")
     assert after.out == before
     assert "which a rollback has withdrawn" in after.err
-    assert command("retrain", "shop").status == 1
-    write(serving, sales())
-    assert command("retrain", "shop").status in (0, 3)
+    assert "is withdrawn by a rollback, and older data is in use" in command("ls").err
+    # Neither a retraining nor a run uses the data again, until it is accepted; then it is known.
+    for again in ("retrain", "run"):
+        assert command(again, "shop").status == 1
+        assert list(newest(serving).set_aside) == ["rollback"]
+    assert command("run", "shop", "--accept").status == 0
+    assert command("run", "shop").status == 0
+    assert command("-q", "predict", "shop").err == ""
 
 
 @pytest.mark.fault(44)
@@ -224,3 +229,21 @@ def test_a_rule_that_the_known_data_breaks_is_refused(serving: Path, command: Co
 
     assert said.status == 2
     assert "[pipelines.shop.arrivals] max_step: the known data itself breaks this rule: 'sold'" in said.err
+    assert command("-q", "predict", "shop").err == ""  # what serves goes on
+
+
+@pytest.mark.fault(44)
+def test_gc_keeps_the_data_that_arrivals_are_compared_with(serving: Path, command: Command) -> None:
+    write(serving, sales())
+    assert command("retrain", "shop").status in (0, 3)
+    good = newest(serving)
+    for factor in (100, 1000):
+        table = sales()
+        table["sold"] *= factor
+        write(serving, table)
+        assert command("retrain", "shop").status == 1
+
+    assert command("gc").status == 0
+
+    assert command("retrain", "shop").status == 1
+    assert f"the data that run {good.id} read" in command("-q", "predict", "shop").err

@@ -177,6 +177,7 @@ def ls(
 def history(name: Name, as_json: Json = False) -> None:
     """List a pipeline's runs, newest first, with their scores, and why new data was set aside."""
     from gristmill.reports.retraining import write_retraining
+    from gristmill.retraining.arrivals import unused_arrival
     from gristmill.runs.records import headline
 
     # Read the runs, and draw the newest retraining or the data that was set aside.
@@ -185,7 +186,9 @@ def history(name: Name, as_json: Json = False) -> None:
         pipeline = project.catalogue.pipeline(name)
         project.runs.pull(name)
         rows = [(record, headline(record, project.store)) for record in project.runs.newest_first(name)]
-        drawn = next((record for record, _ in rows if record.retraining or record.set_aside), None)
+        unused = unused_arrival(pipeline, project.store)
+        retrained = next((record for record, _ in rows if record.retraining), None)
+        drawn = unused if unused and unused.set_aside else retrained
         page = write_retraining(drawn, pipeline.description, project.store) if drawn and not as_json else None
 
     # Print them.

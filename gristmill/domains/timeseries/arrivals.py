@@ -3,7 +3,7 @@
 An arrival is compared with the last good data. Rules of values do not judge rows that were known and stayed the same.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -28,6 +28,8 @@ MIN_KNOWN = 20  # known rows of a series to measure its values on
 _MIN_REVISED = 10  # fewer changed rows never break a rule
 _MIN_RESCALED_SHARE = 0.9  # of the known rows, if the unit of all values has changed
 _MAX_RESCALED_ERROR = 0.01  # in standard deviations: values may be rounded after the change
+_ROUNDING = 1e-6  # relative difference of values that counts as equal: other programs write other digits
+_MAX_ROWS_LISTED = 3
 _EQUAL_STEP = 0.01  # steps below this share of the median step do not count as changes
 _TOLERATED_SERIES = 0.005  # share of the series that may break a rule of values: some have a first promotion or closure
 
@@ -56,15 +58,35 @@ def broken_rules(ingest: Path, before: Path, rules: SeriesArrivals, clock: datet
     found = list(Arrival.of(now, then, columns).findings(rules, clock))
     if known.get("line_ends") and not summary["line_ends"]:
         text = "the last row has no line end, unlike the data before: the file may be cut within its last value"
-        found.append(Finding("line_ends", text))
-    return dict(found)
+        found.append(Finding("line end", text))
+    return by_rule(found)
+
+
+def by_rule(findings: Iterable[Finding]) -> dict[str, str]:
+    """Return the texts of findings by rule; a rule may be broken by several columns."""
+    texts: dict[str, str] = {}
+    for rule, text in findings:
+        texts[rule] = f"{texts[rule]}; {text}" if rule in texts else text
+    return texts
 
 
 def contradiction(ingest: Path, rules: SeriesArrivals) -> dict[str, str]:
-    """Return which rules of values the data itself breaks: those that its second half breaks, given the first."""
+    """Return which rules of values the data itself breaks.
+
+    `max_repeats` is broken by any longer run, the other rules if the second half breaks them, given the first.
+    """
     summary, table = read_document(ingest / "summary.json"), read_table(ingest / "series.parquet")
-    arrival = halves(table, [*summary["targets"], *summary["inputs"]])
-    return {rule: text for rule, text in arrival.broken_values(rules) if rule in rules.model_fields_set}
+    columns = [*summary["targets"], *summary["inputs"]]
+    arrival = halves(table, columns)
+    broken = by_rule(finding for finding in arrival.broken_values(rules) if finding.rule != "max_repeats")
+    limit = rules.max_repeats
+    for name in columns if limit else ():
+        known = known_figures(arrival.now, name)[["repeats", "last_repeats"]].max(axis=1)
+        longer = known[known > limit]
+        if len(longer) > _TOLERATED_SERIES * len(known):
+            of = f" in {count_of(len(longer), 'series')}, the first: {longer.index[0]!r}" if len(known) > 1 else ""
+            broken["max_repeats"] = f"{name!r} has {longer.max():,.0f} equal values in a row{of}"
+    return broken
 
 
 def halves(table: pd.DataFrame, columns: list[str]) -> "Arrival":
@@ -92,7 +114,9 @@ class Arrival:
         is_known = (both["_merge"] == "both").to_numpy()
         differs = np.zeros(len(now), bool)
         for name in columns:
-            differs |= (both[name] != both[f"{name} before"]).to_numpy()
+            values, before = both[name].to_numpy(np.float64), both[f"{name} before"].to_numpy(np.float64)
+            smallest = _ROUNDING * np.nanstd(before) if is_known.any() else 0.0
+            differs |= ~np.isclose(values, before, rtol=_ROUNDING, atol=smallest, equal_nan=True)
         return cls(now, then, columns, fresh=differs | ~is_known, changed=differs & is_known)
 
     def findings(self, rules: SeriesArrivals, clock: datetime) -> Iterator[Finding]:
@@ -116,40 +140,43 @@ class Arrival:
             return ""
         both = self.then.merge(self.now, "inner", ["unique_id", "ds"], suffixes=("", " now"))
         for name in self.columns:
-            before, now = both[name].to_numpy(), both[f"{name} now"].to_numpy()
-            if before.std() == 0 or (before == now).all():
+            values = both[[name, f"{name} now"]].dropna().to_numpy(np.float64)
+            before, now = values.T
+            noise = _MAX_RESCALED_ERROR * values.std(axis=0).min(initial=np.inf)
+            if not len(values) or before.min() == before.max() or np.abs(now - before).max() <= noise:
                 continue
             factor, offset = np.polyfit(before, now, 1)
             error = np.abs(factor * before + offset - now).max()
-            if error <= _MAX_RESCALED_ERROR * now.std():
+            if error <= _MAX_RESCALED_ERROR * now.std() and now.min() < now.max():
                 plus = f" {'+' if offset > 0 else '-'} {format_number(abs(offset), digits=3)}"
                 line = f"{format_number(factor)} × before{plus if abs(offset) > error else ''}"
                 return f"because the unit of {name!r} changed: now = {line}"
         return ""
 
     def _ahead(self, limit: str, clock: datetime) -> str:
-        """Return how many rows are later than the clock allows; nothing if there are none, or if such rows are known.
+        """Return how many new rows are later than the clock allows; nothing if there are none.
 
         Times without a time zone are taken as UTC. A time may name the end of its step.
         """
-        if self.now["ds"].dtype.kind != "M":
+        if self.now["ds"].dtype.kind != "M" or not len(self.then):
             return ""
         times = np.unique(self.then["ds"].to_numpy())
         step = np.median(np.diff(times)) if len(times) > 1 else np.timedelta64(0)
         clock = clock.replace(tzinfo=None)
         last = pd.Timestamp(clock) + max(pd.Timedelta(parse_duration(limit)), pd.Timedelta(step))
-        ahead = (self.now["ds"] > last).to_numpy()
-        if not ahead.any() or times[-1] > last:
+        ahead = self.fresh & (self.now["ds"] > last).to_numpy()
+        if not ahead.any():
             return ""
-        newest = self.now["ds"].max()
+        newest, known = self.now["ds"].max(), pd.Timestamp(times[-1])
+        also = f"; known rows are, too, up to {_time(known)}: check the clock" if known > last else ""
         return (
-            f"{count_of(ahead.sum(), 'rows')} are later than the clock, {clock:%Y-%m-%d %H:%M} UTC, the newest: "
-            f"{_time(newest)} (max_ahead = {limit!r})"
+            f"{count_of(ahead.sum(), 'new rows')} are later than the clock, {clock:%Y-%m-%d %H:%M} UTC, the newest: "
+            f"{_time(newest)}{also} (max_ahead = {limit!r})"
         )
 
     def broken_values(self, rules: SeriesArrivals) -> Iterator[Finding]:
         """Yield the rules that fresh values break, each with the first of them."""
-        for name in self.columns:
+        for name in self.columns if len(self.now) and len(self.then) else ():
             column = Column(self, name)
             for rule, limits in column.limits(rules).items():
                 broken = column.judged & (column.measures[rule] > limits)
@@ -194,15 +221,13 @@ class Column:
         repeats = run_lengths(~self._starts & (steps <= _EQUAL_STEP * self._of_series("usual_step")))
         return {"max_step": steps, "max_beyond": beyond, "max_repeats": repeats}
 
-    @property
-    def longest_run(self) -> float:
-        """Return the largest number of equal values in a row, in any series."""
-        return float(self.measures["max_repeats"].max())
-
     def needed_multiple(self, rule: str) -> float:
-        """Return the smallest `max_step` or `max_beyond` that the fresh rows keep; 0 if no row can be judged."""
+        """Return the smallest `max_step` or `max_beyond` that is not broken; 0 if no row can be judged."""
         unit = self._of_series("step" if rule == "max_step" else "range")[self.judged]
-        return float(np.max(self.measures[rule][self.judged] / unit, initial=0.0))
+        needed = pd.Series(self.measures[rule][self.judged] / unit)
+        by_series = np.sort(needed.groupby(self._arrival.now.loc[self.judged, "unique_id"].to_numpy()).max())
+        tolerated = int(_TOLERATED_SERIES * self._arrival.then["unique_id"].nunique())
+        return float(by_series[-1 - tolerated]) if len(by_series) > tolerated else 0.0
 
     def limits(self, rules: SeriesArrivals) -> dict[str, Values]:
         """Return the limits of the measures of each row, by rule.
@@ -224,15 +249,19 @@ class Column:
         known = {name: format_number(value) for name, value in self._known.iloc[at].items()}
         name, rows, row = repr(self._name), count_of(broken.sum(), "rows"), self._arrival.name_of_row(at)
         value, limit = format_number(self._values[at]), format_number(limits[at])
+        others = "".join(
+            f", {self._arrival.name_of_row(other)}" for other in np.flatnonzero(broken)[1:_MAX_ROWS_LISTED]
+        )
+        others = f" (next:{others[1:]})" if others else ""
         if rule == "max_repeats":
             found = f"{name} is {value} in {self.measures[rule][at]:,.0f} rows in a row, the last on {row}"
             return f"{found}; the longest known run has {known['repeats']} (max_repeats allows {limit})"
         if rule == "max_step":
             found = f"{name} is too far from the value before in {rows}, the first: {value} on {row}"
-            before = f"after {format_number(self._values[at - 1])}; the largest known step is {known['step']}"
+            before = f"after {format_number(self._values[at - 1])}{others}; the largest known step is {known['step']}"
             return f"{found}, {before} (max_step allows {limit})"
         found = f"{name} is too far outside the known range, {known['lowest']} to {known['highest']}, in {rows}"
-        return f"{found}, the first: {value} on {row} (max_beyond allows a distance of {limit})"
+        return f"{found}, the first: {value} on {row}{others} (max_beyond allows a distance of {limit})"
 
 
 def known_figures(then: pd.DataFrame, name: str) -> pd.DataFrame:

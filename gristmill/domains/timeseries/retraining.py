@@ -153,7 +153,12 @@ class SeriesRetraining(DomainRetraining):
         return arrivals.broken_rules(ingest, before, rules, clock)
 
     def draw_arrival(self, ingest: Path, before: Path) -> "list[Figure]":
-        return [plots.arrival_figure(*(read_table(folder / "series.parquet") for folder in (ingest, before)))]
+        now, then = (read_table(folder / "series.parquet") for folder in (ingest, before))
+        known = read_document(before / "summary.json")
+        columns = [name for name in (*known["targets"], *known["inputs"]) if name in now]
+        if now.empty or not columns or now["ds"].dtype.kind != then["ds"].dtype.kind:
+            return []
+        return [plots.arrival_figure(now, then, columns)]
 
     def contradicted_rules(self, ingest: Path, rules: Any) -> dict[str, str]:
         return arrivals.contradiction(ingest, rules)

@@ -1,5 +1,6 @@
 """Rules for arrivals of series: what is found in new, late and changed rows, and what is not."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gristmill.domains.timeseries.arrivals import Arrival, broken_rules, contradiction, run_lengths
+from gristmill.domains.timeseries.arrivals import Arrival, broken_rules, by_rule, contradiction, run_lengths
 from gristmill.settings.arrivals import SeriesArrivals
 from gristmill.util.table_io import table_writer, write_document
 
@@ -112,12 +113,19 @@ def test_rows_ahead_of_the_clock() -> None:
     early = datetime(2026, 4, 20, tzinfo=UTC)
     assert found(lambda table: table, now=early) == {
         "max_ahead": (
-            "9 rows are later than the clock, 2026-04-20 00:00 UTC, the newest: 2026-04-30 (max_ahead = '1 day')"
+            "9 new rows are later than the clock, 2026-04-20 00:00 UTC, the newest: 2026-04-30 (max_ahead = '1 day')"
         )
     }
     assert found(lambda table: table, SeriesArrivals(max_ahead="10 days"), now=early) == {}
-    # Data that was ahead before, such as generated data, is not concerned; nor is any after a jump of the clock.
-    assert found(lambda table: table, now=datetime(2020, 1, 1, tzinfo=UTC)) == {}
+    # If the clock jumps, known rows are ahead, too.
+    assert found(lambda table: table, now=datetime(2020, 1, 1, tzinfo=UTC)) == {
+        "max_ahead": (
+            "14 new rows are later than the clock, 2020-01-01 00:00 UTC, the newest: 2026-04-30; known rows are, too, "
+            "up to 2026-04-16: check the clock (max_ahead = '1 day')"
+        )
+    }
+    # Known rows are not judged again.
+    assert found(lambda table: table[:KNOWN], now=datetime(2020, 1, 1, tzinfo=UTC)) == {}
 
 
 def test_a_time_may_name_the_end_of_its_step() -> None:
@@ -193,6 +201,34 @@ def test_one_of_hundreds_of_series_may_break_a_rule() -> None:
         assert sorted(dict(Arrival.of(now, then, ["y"]).findings(SeriesArrivals(), CLOCK))) == rules
 
 
+def test_rounding_and_missing_values_are_no_revision() -> None:
+    assert found(with_values(slice(None), lambda y: y * (1 + 1e-9))) == {}
+    # Noise of less than a hundredth of the deviation is a revision, but no change of the unit.
+    shaken = found(with_values(slice(None), lambda y: y + 0.01 * NOISE[: len(y)]))
+    assert shaken["max_revised"].endswith("the first: 2026-01-07 (max_revised = 0.1)")
+
+    table = series()
+    table.loc[10, "y"] = np.nan
+    assert found(lambda _: table, known=table[:KNOWN]) == {}
+    now_constant = found(with_values(slice(None), lambda y: 5.0))["max_revised"]
+    assert "unit" not in now_constant
+
+
+def test_all_columns_that_break_a_rule_are_named() -> None:
+    table = series().assign(x=NOISE)
+    now = table.copy()
+    now.loc[now.index[-1], ["y", "x"]] = 1e6
+    named = by_rule(Arrival.of(now, table[:KNOWN], ["y", "x"]).findings(SeriesArrivals(), CLOCK))
+    assert "'y' is too far from" in named["max_step"]
+    assert "'x' is too far from" in named["max_step"]
+
+
+@pytest.mark.parametrize(("now", "then"), [(0, KNOWN), (KNOWN, 0), (0, 0)])
+def test_no_rows_break_no_rule(now: int, then: int) -> None:
+    table = series()
+    assert list(Arrival.of(table[:now], table[:then], ["y"]).findings(SeriesArrivals(), CLOCK)) == []
+
+
 def test_run_lengths() -> None:
     assert run_lengths(np.array([False, True, True, False, False, True])).tolist() == [1, 2, 3, 1, 1, 2]
 
@@ -216,7 +252,7 @@ def test_a_file_that_ends_without_a_line_break_for_the_first_time(write: Callabl
     before, cut = write("before", series()[:KNOWN]), write("cut", series(), line_ends=False)
     never = write("never", series()[:KNOWN], line_ends=False)
 
-    assert list(broken_rules(cut, before, SeriesArrivals(), CLOCK)) == ["line_ends"]
+    assert list(broken_rules(cut, before, SeriesArrivals(), CLOCK)) == ["line end"]
     assert broken_rules(cut, never, SeriesArrivals(), CLOCK) == {}
 
 
@@ -227,4 +263,11 @@ def test_a_rule_that_the_history_itself_breaks(write: Callable[..., Path]) -> No
 
     assert contradiction(folder, SeriesArrivals()) == {}  # only rules that somebody has written
     assert list(contradiction(folder, SeriesArrivals(max_repeats=3, max_step=3.0))) == ["max_repeats"]
-    assert list(contradiction(folder, SeriesArrivals(max_step=0.1))) == ["max_step"]
+    steps = contradiction(folder, SeriesArrivals(max_step=0.1))
+    assert list(steps) == ["max_step"]
+    assert re.search(r"on 2026-03-05, after 102\.1 \(next: 2026-03-06, 2026-03-07\)", steps["max_step"])
+
+    table.loc[5:9, "y"] = 100.0  # in the first half, too
+    assert contradiction(write("again", table), SeriesArrivals(max_repeats=9)) == {
+        "max_repeats": "'y' has 10 equal values in a row"
+    }
