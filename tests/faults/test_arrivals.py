@@ -141,7 +141,7 @@ def test_a_bad_arrival_changes_no_forecast(
     assert why in after.err
     assert bool(newest(serving).set_aside) == is_set_aside
     if is_set_aside:
-        assert "shop: the new data that run" in command("ls").err
+        assert "read is set aside, and older data is in use" in command("ls").err
         assert "set aside" in command("history", "shop").out
 
     # After the repair, it is used without a setting.

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from gristmill.domains.timeseries.arrivals import Arrival, broken_rules, by_rule, contradiction, run_lengths
+from gristmill.domains.timeseries.plots import arrival_figure
 from gristmill.settings.arrivals import SeriesArrivals
 from gristmill.util.table_io import table_writer, write_document
 
@@ -227,6 +228,19 @@ def test_all_columns_that_break_a_rule_are_named() -> None:
 def test_no_rows_break_no_rule(now: int, then: int) -> None:
     table = series()
     assert list(Arrival.of(table[:now], table[:then], ["y"]).findings(SeriesArrivals(), CLOCK)) == []
+
+
+def test_the_picture_shows_the_values_that_differ_most() -> None:
+    table = pd.concat([series("a"), series("b")], ignore_index=True).assign(x=1.0)
+    now = table.copy()
+    now.loc[KNOWN + NEW + 50, "x"] = 9.0  # of series b; x was constant
+    now.loc[3, "y"] = np.nan
+
+    (axes,) = arrival_figure(now, table, ["y", "x"]).axes
+
+    assert axes.get_ylabel() == "x of b"
+    assert 9.0 in axes.lines[0].get_ydata()
+    assert 9.0 not in axes.lines[1].get_ydata()
 
 
 def test_run_lengths() -> None:
