@@ -2,7 +2,7 @@
 
 Each replay gives one arrival after the other to the retraining flow. After each arrival, it scores forecasts of the
 next one by the first model (never), by the selected candidates fitted to all data (always), by the champion (gated),
-and by each candidate fitted to all data.
+and by each candidate fitted to all data. `DailyReplay` compares the champion with seasonal naive forecasts only.
 """
 
 import json
@@ -10,9 +10,9 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ from gristmill.sources.tables.csv import Csv
 
 NAME = "replay"
 FILE = "series.csv"
-CANDIDATES = ["naive", "seasonal_naive", "drift", "moving_average", "autoregression", "ets", "theta", "ridge"]
+CANDIDATES = ("naive", "seasonal_naive", "drift", "moving_average", "autoregression", "ets", "theta", "ridge")
 SHIFT = 3.0  # of the level, or trough to crest of a season; in standard deviations before the first arrival
 TIMES = 5  # random times of each kind of shift
 EARLIEST, LATEST = 0.1, 0.6  # share of the arrivals before a shift
@@ -62,6 +62,7 @@ class Arrivals:
     history: int
     window: int  # number of arrivals that a challenger is judged on
     extra: str = ""  # more lines of the table preprocess
+    candidates: Sequence[str] = CANDIDATES
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -82,7 +83,8 @@ class Arrivals:
 domain = "timeseries"
 source = {{ kind = "csv", path = "{FILE}" }}
 ingest = {{ time = "time", series = "series", target = "value", gaps = "drop" }}
-model = {{ kind = "auto", preset = "none", candidates = {json.dumps(CANDIDATES)} }}
+model = {{ kind = "auto", preset = "none", candidates = {json.dumps(self.candidates)} }}
+evaluate = {{ baselines = ["naive"] }}
 export = {{ formats = ["keras"] }}
 gate = {{ window = {judged} }}
 
@@ -116,7 +118,7 @@ def _m3() -> pd.DataFrame:
     return training[training["series"].isin(names)].groupby("series").head(120)
 
 
-DATA = {
+SERIES = {
     one.name: one
     for one in (
         Arrivals("sunspots", _sunspots, 600, 24, 24, season=12, horizon=12, history=36, window=3),
@@ -135,6 +137,25 @@ DATA = {
         Arrivals("m3", _m3, 54, 6, 10, season=12, horizon=6, history=24, window=2),
     )
 }
+
+
+def _daily(seed: int) -> pd.DataFrame:
+    """Return daily values with a weekly season and independent noise."""
+    random = np.random.default_rng(seed)
+    times = pd.date_range("2024-01-01", periods=400 + 16 * 14)
+    week, noise = random.normal(0, 10, 7), random.normal(0, 3, len(times))
+    values = 100 + np.resize(week, len(times)) + noise
+    return pd.DataFrame({"time": times, "value": values, "series": "daily"})
+
+
+def _daily_arrivals(name: str, seed: int) -> Arrivals:
+    candidates = ("seasonal_naive", "autoregression", "ets")
+    return Arrivals(name, partial(_daily, seed), 400, 14, 15, 7, 7, 28, window=2, candidates=candidates)
+
+
+DAILY = {f"daily-{seed:02}": seed for seed in range(20)}  # seeds whose results are published
+DEVELOPMENT = {f"development-{seed}": seed for seed in range(20, 40)}  # seeds to compare designs with
+DATA = SERIES | {name: _daily_arrivals(name, seed) for name, seed in (DAILY | DEVELOPMENT).items()}
 
 
 def _level(values: Array, usual: Array, deviation: Array, season: int) -> Array:
@@ -180,12 +201,17 @@ class Setting:
 
 def settings() -> Iterator[Setting]:
     """Yield every setting; the times of the shifts are random, but the same for each kind of shift."""
-    for number, data in enumerate(DATA.values()):
+    for number, data in enumerate(SERIES.values()):
         yield Setting(data.name)
         possible = np.arange(max(2, round(EARLIEST * data.count)), round(LATEST * data.count) + 1)
         times = np.random.default_rng(number).choice(possible, size=TIMES, replace=False)
         for kind in SHIFTS:
             yield from (Setting(data.name, kind, int(at)) for at in sorted(times))
+
+
+def daily_settings(names: Iterable[str]) -> Iterator[Setting]:
+    """Yield generated daily series, each with one shift of the level in the middle of its arrivals."""
+    yield from (Setting(name, "level", at=8) for name in names)
 
 
 @dataclass
@@ -256,16 +282,22 @@ class Replay:
             out.mkdir()
             write_ingested(source=Csv(kind="csv", path=FILE), ingest=tables["ingest"], paths=(ahead,), out=out)
             data = self._prepared(tables, out)
-            forecasts = self._served(project, out, self.table.index[rows - 1])
-            weights = selected_anew(str(self.folder), self._overrides)
-            # All candidates are compared after shifts of the level only.
-            names = CANDIDATES if self.setting.kind == "level" else [*weights]
-            forecasts |= dict(self._fitted(tables, data, names, Path(name)))
-            forecasts["always"] = weighted_average(forecasts, weights)
+            forecasts = self._forecasts(project, out, data, self.table.index[rows - 1])
             starts = data.origins("test")
             units = self.data.deviation[data.ids].to_numpy()[data.series_of(starts), np.newaxis, np.newaxis]
             truth = data.targets(starts)
             return {way: float(np.abs((made - truth) / units).mean()) for way, made in forecasts.items()}
+
+    def _forecasts(self, project: Project, ingested: Path, data: Prepared, last: Any) -> dict[str, Array]:
+        """Return the forecasts of the next arrival by each way and candidate; `last` is the last time before it."""
+        tables = project.catalogue.pipeline(NAME).tables
+        forecasts = self._served(project, ingested, last)
+        weights = selected_anew(str(self.folder), self._overrides)
+        # All candidates are compared after shifts of the level only.
+        names = CANDIDATES if self.setting.kind == "level" else [*weights]
+        with tempfile.TemporaryDirectory() as folder:
+            forecasts |= dict(self._fitted(tables, data, names, Path(folder)))
+        return forecasts | {"always": weighted_average(forecasts, weights)}
 
     def _served(self, project: Project, ingested: Path, last: Any) -> dict[str, Array]:
         """Return the forecasts of the next arrival by the first version and by the champion."""
@@ -285,9 +317,9 @@ class Replay:
         with tempfile.TemporaryDirectory() as out:
             preprocess(preprocess=cut, ingest=ingested, out=Path(out))
             data = dataset.read(Path(out))
-        begun = data.parts[:, 2, 0]
-        data.parts[:, 0, 1] = data.parts[:, 1, 0] = data.parts[:, 1, 1] = begun
-        return data
+        parts = data.parts.copy()
+        parts[:, 0, 1] = parts[:, 1, 0] = parts[:, 1, 1] = parts[:, 2, 0]
+        return replace(data, parts=parts)
 
     def _fitted(self, tables: Any, data: Prepared, names: Sequence[str], folder: Path) -> Iterator[tuple[str, Array]]:
         """Yield the forecasts of some candidates, fitted to all data before the next arrival."""
@@ -300,6 +332,20 @@ class Replay:
                 continue
             own = data.seen_by(network)
             yield one.name, by_network(network, own, own.origins("test"))
+
+
+class DailyReplay(Replay):
+    """Replay of a generated daily series, which compares the champion with seasonal naive forecasts."""
+
+    @property
+    def last(self) -> int:
+        """The last arrival, counted from 1."""
+        return self.data.count
+
+    def _forecasts(self, project: Project, ingested: Path, data: Prepared, last: Any) -> dict[str, Array]:
+        """Return the forecasts by the first model and the champion, and the values of a season before."""
+        served, starts = self._served(project, ingested, last), data.origins("test")
+        return served | {"seasonal_naive": data.targets(starts - self.data.season)}
 
 
 def _fit(candidate: Candidate, data: Prepared, folder: Path) -> Any:
@@ -331,10 +377,12 @@ def selected_anew(folder: str, overrides: list[str]) -> dict[str, float]:
 def replay(setting: Setting, folder: Path) -> Outcome:
     """Return the outcome of a setting; arrivals before the shift come from the unchanged replay in the folder.
 
-    The unchanged replay must run first. It leaves a copy of its state after each arrival.
+    The unchanged replay must run first. It leaves a copy of its state after each arrival. A daily series has its shift
+    from the beginning.
     """
-    fed, begun = Replay(setting, folder / str(setting)), 0
-    if setting.kind == "unchanged":
+    is_daily = setting.data in DAILY | DEVELOPMENT
+    fed, begun = (DailyReplay if is_daily else Replay)(setting, folder / str(setting)), 0
+    if is_daily or setting.kind == "unchanged":
         fed.begin()
     else:
         begun = setting.at - 1

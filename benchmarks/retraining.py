@@ -6,6 +6,9 @@ Monthly sunspots, daily temperatures and 200 monthly series of the M3 competitio
 competitions` writes them) arrive unchanged, and with a shift of level, variance or season at five random times each.
 `replays.py` describes what is compared. Finished settings are kept in a folder (`--results`), so you can stop the
 benchmark and resume it. GRISTMILL_DATA names the folder of the temperatures.
+
+`--only daily` replays twenty generated daily series with one shift of the level, and counts the arrivals on which the
+champion loses to a seasonal naive forecast. `--only development` does so with other seeds, to compare designs.
 """
 
 import json
@@ -13,7 +16,7 @@ import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -25,7 +28,18 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import numpy as np
 from measuring import ROOT, arguments, table, tell
-from replays import CANDIDATES, DATA, SHIFTS, Outcome, Setting, replay, settings
+from replays import (
+    CANDIDATES,
+    DAILY,
+    DEVELOPMENT,
+    SERIES,
+    SHIFTS,
+    Outcome,
+    Setting,
+    daily_settings,
+    replay,
+    settings,
+)
 
 from gristmill.util.block_bootstrap import standard_error
 
@@ -53,6 +67,8 @@ NOTES = (
     "errors from the third arrival after a shift on: mean and largest ratio. The best candidate is the one with the "
     "lowest error over these arrivals, fitted to all data at each arrival.",
 )
+
+MAX_RATIO = 1.05  # a forecast loses an arrival if its error exceeds this multiple of the seasonal naive forecast's
 
 
 def better(outcome: Outcome) -> str:
@@ -118,7 +134,7 @@ def rows(found: Mapping[Setting, Outcome]) -> Iterator[list[str]]:
     kinds = ("unchanged", *SHIFTS)
     groups = {
         f"{data}, {kind}": [one for one in found if (one.data, one.kind) == (data, kind)]
-        for data in DATA
+        for data in SERIES
         for kind in kinds
     }
     groups |= {f"**{kind}**": [one for one in found if one.kind == kind] for kind in kinds}
@@ -127,10 +143,33 @@ def rows(found: Mapping[Setting, Outcome]) -> Iterator[list[str]]:
             yield row(name, {one: found[one] for one in members})
 
 
-def finished(folder: Path) -> dict[Setting, Outcome]:
+def daily_rows(outcomes: Sequence[Outcome]) -> Iterator[list[str]]:
+    """Yield the rows of the table on generated daily series."""
+
+    def lost(outcome: Outcome, way: str) -> int:
+        pairs = zip(outcome.errors[way], outcome.errors["seasonal_naive"], strict=True)
+        return sum(error > MAX_RATIO * naive for error, naive in pairs)
+
+    def relative(outcome: Outcome, way: str) -> float:
+        return statistics.fmean(outcome.errors["gated"]) / statistics.fmean(outcome.errors[way])
+
+    values: dict[str, list[float]] = {
+        "arrivals lost by the champion": [lost(outcome, "gated") for outcome in outcomes],
+        "arrivals lost by the first model": [lost(outcome, "never") for outcome in outcomes],
+        "champion's error / seasonal naive": [relative(outcome, "seasonal_naive") for outcome in outcomes],
+        "champion's error / first model's": [relative(outcome, "never") for outcome in outcomes],
+        "promotions": [outcome.verdicts.count("promoted") for outcome in outcomes],
+        "recoveries": [len(outcome.recoveries) for outcome in outcomes],
+    }
+    for name, each in values.items():
+        error = statistics.stdev(each) / len(each) ** 0.5
+        yield [name, f"{statistics.fmean(each):.3g}", f"{error:.2g}", f"{max(each):.3g}"]
+
+
+def finished(folder: Path, asked: Iterable[Setting]) -> dict[Setting, Outcome]:
     """Return the outcomes of finished settings."""
     found = {}
-    for setting in settings():
+    for setting in asked:
         file = folder / f"{setting}.json"
         if file.exists():
             found[setting] = Outcome(**json.loads(file.read_text()))
@@ -169,20 +208,25 @@ def _in_process(setting: Setting, folder: Path) -> int:
 
 def main() -> None:
     parser = arguments(__doc__)
-    parser.add_argument(
-        "--only", nargs="+", default=[""], metavar="SETTING", help="names of settings, or prefixes of them"
-    )
+    names = [*SERIES, "daily"]
+    parser.add_argument("--only", nargs="+", default=names, metavar="SETTING", help="names or their prefixes")
     parser.add_argument("--jobs", type=int, default=1, help="replays at a time")
     parser.add_argument("--results", type=Path, default=ROOT / "data/store/retraining", help="folder of the outcomes")
     parser.add_argument("--one", help="replay one setting in this process")
     asked = parser.parse_args()
-    known = {str(one): one for one in settings()}
+    usual, daily = list(settings()), [*daily_settings(DAILY), *daily_settings(DEVELOPMENT)]
+    known = {str(one): one for one in (*usual, *daily)}
     if asked.one:
         run_one(known[asked.one], asked.results)
         return
-    run_all((one for name, one in known.items() if name.startswith(tuple(asked.only))), asked.results, asked.jobs)
-    found = finished(asked.results)
-    tell("Retraining", [*table(COLUMNS, rows(found)), *(line for note in NOTES for line in ("", note))], asked.write)
+    chosen = [one for name, one in known.items() if name.startswith(tuple(asked.only))]
+    run_all(chosen, asked.results, asked.jobs)
+    if not set(chosen) <= set(daily):
+        lines = table(COLUMNS, rows(finished(asked.results, usual)))
+        tell("Retraining", [*lines, *(line for note in NOTES for line in ("", note))], asked.write)
+    if outcomes := [*finished(asked.results, (one for one in chosen if one in daily)).values()]:
+        columns = (f"in each of {len(outcomes)} series", "mean", "standard error", "largest")
+        tell("Retraining of daily series", table(columns, daily_rows(outcomes)), asked.write)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ def domain_flow(module: str, description: str) -> Flow[..., dict[str, Any]]:
         project: str | None = None,
         jobs: int | None = None,
         budget: float | None = None,
+        accept: bool = False,
     ) -> dict[str, Any]:
         """Run a pipeline and return its run record.
 
@@ -37,10 +38,12 @@ def domain_flow(module: str, description: str) -> Flow[..., dict[str, Any]]:
             project: folder of `pipelines.toml`; default: found from the current folder upward.
             jobs: candidates, blocks of a backtest or chunks of a stage at a time; default: as [runner] says.
             budget: seconds in which the run should end, with `model.kind = "auto"`.
+            accept: use new data even if it breaks a rule for arrivals.
         """
         overrides = overrides or []
         command = None if overrides else "run"  # no messages about settings that are tried
-        with recorded_run(pipeline, overrides, refresh, project, jobs=jobs, budget=budget, command=command) as run:
+        options: dict[str, Any] = {"jobs": jobs, "budget": budget, "command": command, "accept": accept}
+        with recorded_run(pipeline, overrides, refresh, project, **options) as run:
             artifacts = ingest(run)
             artifacts |= preprocess(run, artifacts)
             artifacts |= train(run, artifacts)

@@ -23,22 +23,26 @@ from gristmill.tasks.stage_tasks import ingest, run_up_to
 
 
 @flow(name="retrain", flow_run_name="retrain {pipeline}", persist_result=False)
-def retrain(pipeline: str, overrides: list[str] | None = None, project: str | None = None) -> dict[str, Any]:
+def retrain(
+    pipeline: str, overrides: list[str] | None = None, project: str | None = None, accept: bool = False
+) -> dict[str, Any]:
     """Retrain a pipeline if its data has changed, and promote the new model if it is better.
 
     Args:
         pipeline: name of a table in `pipelines.toml`.
         overrides: settings to change, such as `train.epochs=5`.
         project: folder of `pipelines.toml`; default: found from the current folder upward.
+        accept: use new data even if it breaks a rule for arrivals.
 
     Returns:
         The run record; its field `retraining` holds the findings and the decision. The run's state in Prefect is named
         after the decision: Promoted, Rejected, Waiting or Nothing new.
     """
-    with retraining_run(pipeline, overrides or [], project) as run:
+    with retraining_run(pipeline, overrides or [], project, accept) as run:
         with limited_time(run):
             # 1. Is there enough new data, and has the champion become worse?
             artifacts = ingested = ingest(run)
+            recipe = None
             retraining = find_new_rows(run, artifacts["ingest"])
             if retraining.verdict != "nothing new":
                 retraining = check_drift(run, retraining, artifacts["ingest"])
@@ -52,20 +56,22 @@ def retrain(pipeline: str, overrides: list[str] | None = None, project: str | No
                 recipe = with_champions_recipe(run)
                 refitted = run_up_to("evaluate", recipe, before_selection(artifacts)) if recipe else None
                 retraining = judge(run, retraining, artifacts, refitted)
-            # 3. Export the better one; after an alarm without one, look for a simple model that replaces the champion.
-            if not retraining.over:
                 if recipe and refitted and retraining.kept_recipe:
-                    run, artifacts = recipe, refitted
-                elif recipe:
+                    run, artifacts, recipe = recipe, refitted, None
+            # 3. While an alarm about errors lasts, compare simple models with the model that would serve.
+            if recovery := recovery_run(run, retraining):
+                judged, simple = run.record().stages, run_up_to("evaluate", recovery, ingested)
+                retraining = judge_recovery(recovery, retraining, simple, artifacts)
+                if retraining.recovered:
+                    run, artifacts = with_only(recovery, retraining.winner[0]), before_selection(simple)
+                else:
+                    run.update_record(stages=judged)
+            # 4. Export the better one.
+            if not retraining.over:
+                if recipe and not retraining.recovered:
                     artifacts = before_selection(artifacts)  # so that the record holds the new selection
                 run_up_to("export", run, artifacts)
-            elif recovery := recovery_run(run, retraining):
-                artifacts = run_up_to("evaluate", recovery, ingested)
-                retraining = judge_recovery(recovery, retraining, artifacts)
-                if not retraining.over:
-                    run = with_only(recovery, retraining.winner[0])
-                    run_up_to("export", run, before_selection(artifacts))
-        # 4. Promote it; there is no time limit between the new champion and its record.
+        # 5. Promote it; there is no time limit between the new champion and its record.
         if not retraining.over:
             retraining = promote(run, retraining)
     verdict, record = str(retraining.verdict), run.record().model_dump(mode="json")

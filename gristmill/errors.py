@@ -4,6 +4,7 @@ GristmillError
 ├── RequestError           the request or `pipelines.toml` is wrong; nothing was started   (exit 2)
 └── WorkError              the work could not be done; nothing was published               (exit 1)
     ├── DataError          the data is unusable and must be fixed
+    │   └── ArrivalSetAside    new data breaks a rule for arrivals; the last good data stays in use
     ├── SourceChanged      a source changed while it was read; retry
     ├── StoreError         the store cannot be written to or reached
     ├── CorruptArtifact    a stored file is missing or differs from its recorded hash
@@ -17,6 +18,7 @@ A message is one line: what, where (file, table, key or row), what was received,
 import re
 
 __all__ = [
+    "ArrivalSetAside",
     "CorruptArtifact",
     "DataError",
     "Diverged",
@@ -53,6 +55,14 @@ class WorkError(GristmillError):
 
 class DataError(WorkError):
     """The data is missing, malformed or too small."""
+
+
+class ArrivalSetAside(DataError):
+    """New data of a source breaks rules for arrivals; `reasons` says how, by rule."""
+
+    def __init__(self, message: str, reasons: dict[str, str]) -> None:
+        super().__init__(message)
+        self.reasons = reasons
 
 
 class SourceChanged(WorkError):

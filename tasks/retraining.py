@@ -4,7 +4,7 @@ Modules that load NumPy are imported late: a run first sets the number of thread
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -18,9 +18,9 @@ from gristmill.prefect_runtime.api_errors import best_effort
 from gristmill.project.serving import Models, register
 from gristmill.registry.promotions import Promotion
 from gristmill.registry.version import Version
+from gristmill.retraining.arrivals import silent_since
 from gristmill.retraining.known_data import last_judged_data
 from gristmill.retraining.recipes import alarms_about_champion, networks_to_leave_out, recipe_of
-from gristmill.retraining.source_checks import silent_since
 from gristmill.runs.retraining_record import CHALLENGER, Retraining, stop_before_challenger, stop_before_training
 from gristmill.scores import Scores
 from gristmill.settings.base import Settings
@@ -124,8 +124,6 @@ def count_judgeable(run: Run, retraining: Retraining, artifacts: References) -> 
 
     The test set of a series is its judging window, which is new as a whole.
     """
-    if run.champion_data is None:
-        return retraining
     judgeable = run.domain.retraining.load().judgeable(run.folders(artifacts), run.champion_data)
     if judgeable is None:
         return retraining
@@ -141,24 +139,24 @@ def judge(run: Run, retraining: Retraining, artifacts: References, refitted: Ref
     selection, it is the challenger.
     """
     from gristmill.retraining.drift import baseline_drift
-    from gristmill.retraining.gate import best_baseline, judge_contest, keeps_recipe, with_winner
+    from gristmill.retraining.gate import best_baseline, cross_fitted, judge_contest, keeps_recipe, with_winner
 
     progress.report_work("judge")
     # 1. The better one of the new selection and the champion's recipe is the challenger.
     compare, gate = run.domain.retraining.load().contest, run.pipeline.gate
     challenger, champion = run.folders(artifacts), run.champion_data
-    contest = compare(challenger, champion)
+    contest, unbiased = compare(challenger, champion), None
     if refitted is not None:
         recipe = run.folders(refitted)
-        contest_of_recipe = compare(recipe, champion)
-        kept = keeps_recipe(contest, contest_of_recipe, gate)
-        contest = with_winner(contest, contest_of_recipe, kept)
+        recipes = contest, compare(recipe, champion)
+        kept = keeps_recipe(*recipes, gate)
+        contest, unbiased = with_winner(*recipes, kept), cross_fitted(*recipes, gate)
         challenger = recipe if kept else challenger
         retraining = retraining.model_copy(update={"kept_recipe": kept})
     # 2. Compare it with the champion.
     scores = Scores.read(challenger["evaluate"])
     best = best_baseline(scores, contest)
-    judgement = judge_contest(contest, gate, best)
+    judgement = judge_contest(contest, gate, best, unbiased)
     logger.info("%-10s %s: %s", "judge", "promote" if judgement.promoted else "reject", judgement.why)
     show_judgement(run.pipeline.name, judgement)
     # 3. Record the decision, and whether the champion is worse than a baseline.
@@ -168,11 +166,17 @@ def judge(run: Run, retraining: Retraining, artifacts: References, refitted: Ref
             _raise_alarms(run, run.champion, [str(sign)])
         drift = retraining.drift.model_copy(update={"baseline": sign})
         retraining = retraining.model_copy(update={"drift": drift})
-    retraining = retraining.model_copy(update={"judgement": judgement, "winner": winner})
+    retraining = retraining.model_copy(update={"judgement": judgement}).with_winner(winner, _earlier(run))
     if not judgement.promoted:
         _emit(run, "gristmill.model.rejected", {"why": judgement.why})
         retraining = retraining.ended("rejected", judgement.why)
     return record_retraining(run, retraining)
+
+
+def _earlier(run: Run) -> Iterator[Retraining]:
+    """Yield the retrainings before a run with the pipeline's own settings, newest first."""
+    records = (record for record in run.runs.newest_first(run.pipeline.name) if record.id != run.id)
+    yield from (record.retraining for record in records if record.retraining and record.is_own(run.pipeline))
 
 
 def _raise_alarms(run: Run, champion: Version, alarms: list[str]) -> None:
@@ -182,16 +186,19 @@ def _raise_alarms(run: Run, champion: Version, alarms: list[str]) -> None:
 
 
 def recovery_run(run: Run, retraining: Retraining) -> Run | None:
-    """Return the run that compares cheap forecasters with the champion on the data since an alarm; None without one."""
-    if run.champion is None or retraining.verdict not in ("waiting", "rejected"):
+    """Return the run that compares cheap forecasters with the model that would serve; None without an alarm about it.
+
+    The champion is compared on the data since the alarm, and a challenger that is promoted on the judging window.
+    """
+    if run.champion is None or retraining.verdict == "nothing new":
         return None
     if run.registry.hold(run.pipeline.name):
         return None
     from gristmill.retraining.recovery import rows_to_compare
 
-    records = [record for record in run.runs.newest_first(run.pipeline.name) if record.id != run.id]
-    earlier = [record.retraining for record in records if record.retraining and record.is_own(run.pipeline)]
-    rows = rows_to_compare(retraining, earlier, run.pipeline.gate)
+    rows = rows_to_compare(retraining, _earlier(run), run.pipeline.gate)
+    if rows and not retraining.over:
+        rows = run.pipeline.gate.window
     tables = run.domain.retraining.load().recovery_tables(run.pipeline.tables, rows) if rows else None
     if not tables:
         return None
@@ -208,29 +215,35 @@ def _with_tables(run: Run, tables: Mapping[str, Settings]) -> Run:
 
 
 @stage_task("look for a recovery of {run.pipeline.name}")
-def judge_recovery(run: Run, retraining: Retraining, artifacts: References) -> Retraining:
-    """Compare the candidates of a recovery with the champion; `winner` names the one that replaces it, if any does."""
+def judge_recovery(run: Run, retraining: Retraining, artifacts: References, challenger: References) -> Retraining:
+    """Compare the candidates of a recovery with the model that would serve; `winner` names one that replaces it.
+
+    That model is the challenger, whose artifacts are given, if it is promoted, and otherwise the champion.
+    """
     from gristmill.retraining.gate import judge_contest
-    from gristmill.retraining.recovery import clearly_better
+    from gristmill.retraining.recovery import better_than_challenger, clearly_better
 
     progress.report_work("recovery")
     compare, folders = run.domain.retraining.load().contest, run.folders(artifacts)
-    first_step, contest = (compare(folders, run.champion_data, steps) for steps in (1, None))
     names = [candidate.name for candidate in candidates_of(run.pipeline.domain, run.pipeline.tables)]
-    winner = clearly_better(first_step, contest, names, run.pipeline.gate)
+    contest, gate = compare(folders, run.champion_data), run.pipeline.gate
+    if retraining.over:
+        winner = clearly_better(compare(folders, run.champion_data, 1), contest, names, gate)
+        reason = f"{winner} is clearly better after an alarm"
+    else:
+        winner = better_than_challenger(contest, compare(run.folders(challenger), run.champion_data), names, gate)
+        reason = f"{winner} is better than the challenger after an alarm"
     if winner is None:
         return retraining
     contest = replace(contest, errors=contest.errors | {CHALLENGER: contest.errors[winner]})
-    judged = judge_contest(contest, run.pipeline.gate, None)
-    why = f"{winner} is clearly better after an alarm: {judged.why}"
+    judged = judge_contest(contest, gate, None)
+    why = f"{reason}: {judged.why}"
     logger.info("%-10s %s", "recovery", why)
-    judged = judged.model_copy(update={"why": why})
     stages = run.record().stages.items()
     own = {label: stage for label, stage in stages if label in run.stages}  # not those of a challenger
     run.update_record(stages=own)
-    return record_retraining(
-        run, retraining.model_copy(update={"judgement": judged, "winner": [winner], "verdict": None})
-    )
+    findings = {"judgement": judged.model_copy(update={"why": why}), "verdict": None, "recovered": True}
+    return record_retraining(run, retraining.model_copy(update=findings).with_winner([winner], _earlier(run)))
 
 
 @stage_task("promote challenger of {run.pipeline.name}")

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
+from typing import Any
 
 from prefect import runtime
 from prefect.exceptions import TerminationSignal
@@ -30,7 +31,7 @@ _GRACE_SECONDS = 10  # in which the work can end itself before SIGTERM
 
 
 @contextmanager
-def retraining_run(pipeline: str, overrides: list[str], project: str | None) -> Iterator[Run]:
+def retraining_run(pipeline: str, overrides: list[str], project: str | None, accept: bool = False) -> Iterator[Run]:
     """Start the run of a retraining, with the pipeline's settings and the overrides of its domain for challengers.
 
     It waits for another retraining of the pipeline to end. Other runs that wait for their turn are cancelled.
@@ -46,8 +47,8 @@ def retraining_run(pipeline: str, overrides: list[str], project: str | None) -> 
         limit = settings.schedule.budget
         budget = parse_duration(limit).total_seconds() if limit else None
         root, command = str(catalogue.root), None if overrides else "retrain"
-        recorded = recorded_run(pipeline, [*overrides, *added], None, root, jobs=None, budget=budget, command=command)
-        with recorded as run:
+        options: dict[str, Any] = {"jobs": None, "budget": budget, "command": command, "accept": accept}
+        with recorded_run(pipeline, [*overrides, *added], None, root, **options) as run:
             yield replace(run, champion=champion)
 
 

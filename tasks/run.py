@@ -47,11 +47,12 @@ def recorded_run(
     jobs: int | None = 1,
     budget: float | None = None,
     command: str | None = None,
+    accept: bool = False,
 ) -> Iterator[Run]:
     """Start a run of a pipeline with its current settings, and finish its record; for `jobs` see `concurrency`.
 
     `budget` is in seconds, counted from the moment the run was requested. `command` is the one that starts such runs,
-    if messages are sent about them.
+    if messages are sent about them. With `accept`, data that breaks a rule for arrivals is used.
     """
     started = time.monotonic()
     requested = request.requested if (request := launched.get()) else started
@@ -66,7 +67,7 @@ def recorded_run(
         if is_deployed():  # a command has asked before
             refresh_urls(settings.tables.values(), store)
         jobs = concurrency(catalogue.runner, jobs)
-        yield Run(record.id, catalogue, settings, refresh, budget, requested, started, jobs=jobs)
+        yield Run(record.id, catalogue, settings, refresh, budget, requested, started, jobs=jobs, accept=accept)
         stages = runs.read(pipeline, record.id).stages.values() if store.remote else ()
         upload_missing(store, (stage.reference for stage in stages if stage.cached))  # so that all can find them
     # Show the report on Prefect's page, and limit the size of the cache.

@@ -20,8 +20,8 @@ from gristmill.errors import SourceChanged, WorkError
 from gristmill.execution.chunks import StageChunk, make_with_workers
 from gristmill.execution.run import References, Run
 from gristmill.execution.stage import find_cached, make, read_inputs, record_stage
+from gristmill.retraining.arrivals import check_arrival, check_rules
 from gristmill.retraining.known_data import locate_source
-from gristmill.retraining.source_checks import check_lost_rows
 from gristmill.runs.plan import FAILED
 from gristmill.settings.stage import Stage
 from gristmill.sources.tables.csv import Csv, log_ends
@@ -47,7 +47,10 @@ def _work(run: Run, label: str, inputs: References) -> Reference:
         logger.info("%-10s stopped, because the budget ends", label)
         return cast(Reference, Completed(name="Stopped", message=f"the budget has no time for {label}"))
     if label == "ingest":
-        check_lost_rows(run.catalogue, run.pipeline, run.record().references[label])
+        ingested = run.record().references[label]
+        check_rules(run.catalogue, run.pipeline, ingested)
+        broken = check_arrival(run.catalogue, run.pipeline, ingested, run.accept)
+        run.update_record(accepted=broken)
     return reference
 
 
@@ -81,7 +84,7 @@ def _task(name: str) -> Task[[Run, str, References], Reference]:
 
 
 def ingest(run: Run) -> dict[str, Reference]:
-    """Read the source, check it and write it as Parquet; stop if it has lost rows."""
+    """Read the source, check it and write it as Parquet; stop if it breaks a rule for arrivals."""
     return _run_stage(run, {}, "ingest")
 
 

@@ -50,7 +50,7 @@ NEXT_MONTHS = ["1774-01-01", "1774-02-01"]  # after the 300 of the small project
         (["ls"], None),
         (["plan", "small"], "small: all fresh, nothing to do"),
         (["show", "small"], None),
-        (["runs", "small"], None),
+        (["history", "small"], None),
         (["models", "small"], None),
         (["report"], None),  # the page of all pipelines
     ],
@@ -340,13 +340,13 @@ def test_a_run_whose_scores_are_damaged_is_not_shown(finished: Path, command: Co
 def test_runs_lists_the_newest_first(finished: Path, command: Command) -> None:
     command("run", "small", "--refresh", "ingest")
 
-    said = command("runs", "small", "--json")
+    said = command("history", "small", "--json")
 
     assert said.status == 0
     assert [run["id"] for run in said.json] == [record.id for record in reversed(records(finished))]
     assert [run["outcome"] for run in said.json] == ["succeeded", "succeeded"]
     assert [run["headline"]["metric"] for run in said.json] == ["mae", "mae"]
-    printed = command("runs", "small").out.splitlines()
+    printed = command("history", "small").out.splitlines()
     assert [line.split()[0] for line in printed[2:]] == [run["id"] for run in said.json]
 
 

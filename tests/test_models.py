@@ -32,8 +32,8 @@ pytest_plugins = ["helpers.end_to_end"]
 COMMIT = Git(commit="0123456789ab" + "c" * 28, dirty=True)
 ALTERED = "altered since it was published (its SHA-256 does not hold)."
 FIRST = (
-    "error: pipeline 'small': no version served before its champion, v1. Choose one: gristmill models small, then: "
-    "gristmill promote small VERSION.\n"
+    "error: pipeline 'small': no version served before its champion, v1, and no run has read newer data. Choose a "
+    "version: gristmill models small, then: gristmill promote small VERSION.\n"
 )
 
 

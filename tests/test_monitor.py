@@ -128,7 +128,11 @@ def test_rows_of_a_table_are_scored_by_their_ids(
     some = command("truth", "houses", "--file", "unknown.csv")
     none = command("truth", "houses", "--file", "none.csv")
     said = command("truth", "houses", "--file", "sold.csv")
+    pd.concat([unknown, unknown.assign(price=2.0)]).to_csv("twice.csv", index=False)
+    twice = command("truth", "houses", "--file", "twice.csv")
 
+    assert "sold.csv: 1 value of truth that was added earlier changed, the first of id 'h0'." in said.err
+    assert "different values of the id 'h0' (1 such row). Keep one row for each id." in the_error(twice)
     assert predicted.out.splitlines()[0] == "house,area,rooms,predicted,because"
     assert (some.status, some.out) == (0, "houses: the truth of 1 predicted rows was added\n")
     assert "1 of 2 ids were never predicted, the first: 'x1'. These rows are left out." in some.err

@@ -132,7 +132,7 @@ def test_of_a_run_whose_scores_were_collected_it_is_told_that_they_are_gone(fini
 def test_of_a_run_that_got_nowhere_there_is_its_outcome_and_nothing_to_read(finished: Path) -> None:
     project = Project.open()
     begun = project.runs.start(project.catalogue.pipeline("small"), [], {})
-    project.runs.finish("small", begun.id, "failed", "DataError: series.csv: no row")
+    project.runs.finish("small", begun.id, "failed", error="DataError: series.csv: no row")
 
     result = project.result("small", begun.id)
 

@@ -60,7 +60,7 @@ def test_what_runs_on_one_machine_is_fresh_and_serves_on_another(
     assert "v1" in command("models", "small").out
     (status,) = command("ls", "--json").json
     assert (status["state"], status["champion"]) == ("fresh", 1)
-    assert [run["id"] for run in command("runs", "small", "--json").json] == [ran.json["id"]]
+    assert [run["id"] for run in command("history", "small", "--json").json] == [ran.json["id"]]
 
     line, environment = [sys.executable, "-c", LIGHT, "run", "small"], os.environ | {"PYTHONPATH": str(ROOT)}
     nobody = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}  # who would have to be asked
@@ -134,7 +134,7 @@ def test_a_cache_is_not_used_for_another_store(
     another = f"{shared}-another"
     monkeypatch.setenv("GRISTMILL_STORE", another)
     said = f"{project / 'here'}: this folder is the cache of {shared}, and the store is {another}. Correct GRISTMILL_"
-    words = ("plan", "run", "retrain", "sweep", "promote", "predict", "models", "runs", "show")
+    words = ("plan", "run", "retrain", "sweep", "promote", "predict", "models", "history", "show")
     for asked in (*([word, "small"] for word in words), ["ls"], ["verify"], ["gc"], ["doctor"]):
         refused = command(*asked)
         assert refused.status == 2, asked
@@ -154,7 +154,7 @@ def test_a_bucket_that_does_not_exist_is_an_error(
 ) -> None:
     go("here")
     monkeypatch.setenv("GRISTMILL_STORE", "s3://shraed/store")
-    for word in ("plan", "run", "models", "runs"):
+    for word in ("plan", "run", "models", "history"):
         refused = command(word, "small")
         assert refused.status == 2, word
         assert the_error(refused) == (

@@ -41,7 +41,7 @@ def write_days(days: int) -> None:
 def retrain(command: Command) -> tuple[str, Said]:
     """Retrain and return the verdict, and what the command printed."""
     before = len(verdicts(Path.cwd(), "visits"))
-    said = command("retrain", "visits")
+    said = command("retrain", "visits", "--accept")
     found = verdicts(Path.cwd(), "visits")
     assert len(found) == before + 1, said.err
     return found[-1][0], said

@@ -53,7 +53,7 @@ GROUPS = {
             ],
         ),
         "show": Command("run", ["gristmill show shop --version 3"]),
-        "runs": Command("run", ["gristmill runs shop"]),
+        "history": Command("run", ["gristmill history shop"]),
         "compare": Command("run", ["gristmill compare shop", "gristmill compare shop v2 v3 --open"]),
         "report": Command("run", ["gristmill report shop --open"]),
         "sweep": Command("run", ["gristmill sweep shop --jobs 2"]),
@@ -75,7 +75,10 @@ GROUPS = {
         "truth": Command("predict", ["gristmill truth offers --file sold.csv"]),
     },
     "Keep up to date": {
-        "retrain": Command("versions", ["gristmill retrain shop", "gristmill retrain shop --as-of 3"]),
+        "retrain": Command(
+            "versions",
+            ["gristmill retrain shop", "gristmill retrain shop --accept", "gristmill retrain shop --as-of 3"],
+        ),
         "models": Command("versions", ["gristmill models shop"]),
         "diff": Command("versions", ["gristmill diff shop 2 3"]),
         "promote": Command("versions", ["gristmill promote shop", "gristmill promote shop 3 --hold"]),

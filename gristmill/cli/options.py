@@ -109,6 +109,9 @@ Budget = Annotated[
         help="Time for the run of an auto model, such as 2m. A later run tries candidates for which it was too short.",
     ),
 ]
+Accept = Annotated[
+    bool, typer.Option("--accept", help="Use new data even if it breaks a rule for arrivals; the run records this.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 RunId = Annotated[
     str | None, typer.Option(metavar="ID", help="ID of a run. The default is the last successful run without --set.")

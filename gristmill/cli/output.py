@@ -43,6 +43,8 @@ _STATES = {  # of pipelines and of steps: words and style
 _DIAGNOSES = {True: ("ok", "green"), False: ("no", "red"), None: ("–", "")}
 _INDENT = " " * 8  # width of the labels `model`, `report` and `bundle` below the scores of a run
 
+_MAX_ARRIVALS_EXPLAINED = 5
+
 _BASELINE = "best\nbaseline"
 # Columns to shrink or drop on a narrow terminal, as for `console.print_columns`; names and IDs are always whole.
 _SHRINK_PIPELINES = [
@@ -189,8 +191,10 @@ def show_decision(pipeline: str, retraining: "Retraining") -> None:
             difference, low, high = format_numbers(judged.change)
             console.write_sentence(
                 f"the challenger's {judged.metric} minus the champion's: {difference} ({low} to {high}, "
-                f"{CONFIDENCE_LEVEL:.0%} interval of {judged.items:,} items)"
+                f"{CONFIDENCE_LEVEL:.0%} interval of {judged.items_in_words})"
             )
+    if judged and retraining.winner_changes:
+        console.write_sentence(retraining.winner_changes)
     version = f" as version {retraining.version}" if retraining.version else ""
     console.write_sentence(f"{pipeline}: {retraining.verdict or 'not ended'}{version} ({retraining.why})")
 
@@ -234,7 +238,21 @@ def show_runs(rows: "list[tuple[Record, Headline | None]]") -> None:
     console.print_columns(columns, {"s", *dict(scores)} - {"metric"}, _SHRINK_RUNS)
 
 
+def show_arrivals(records: "Sequence[Record]") -> None:
+    """Print why the newest data was set aside, or would have been without `--accept`; a row for each rule."""
+    newest = [record for record in records if record.set_aside or record.accepted][:_MAX_ARRIVALS_EXPLAINED]
+    rows = [
+        (record.id, "accepted" if record.accepted else "set aside", text)
+        for record in newest
+        for text in (record.set_aside or record.accepted).values()
+    ]
+    if rows:
+        console.print_wrapped(("run", "new data", "because"), rows)
+
+
 def _outcome(record: "Record") -> str:
+    if record.set_aside:
+        return "data set aside"
     if record.retraining:
         return f"retraining, {record.retraining.verdict or record.outcome}"
     return f"trial, {record.outcome}" if record.trial else record.outcome

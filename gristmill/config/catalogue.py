@@ -25,6 +25,7 @@ from gristmill.config.pipelines_file import (
 )
 from gristmill.config.tables import check_columns, is_table, orphan_schemas, read_schema, read_table
 from gristmill.errors import RequestError
+from gristmill.settings.arrivals import Arrivals
 from gristmill.settings.base import Settings, check_store_location, columns
 from gristmill.settings.domain import Monitored
 from gristmill.settings.file_tables import SEQUENTIAL, Defaults, Deploy, JobVariables, Notify, Runner
@@ -63,6 +64,11 @@ class Pipeline:
     freshness: Freshness | None = None  # how old its data may be; not one of the tables of a run either
     job_variables: Mapping[str, Any] = field(default_factory=dict)  # of its deployments, besides those of [deploy]
     overrides: tuple[str, ...] = ()  # assignments of `--set` that changed the settings of the file
+
+    @property
+    def arrivals(self) -> Arrivals:
+        """Rules for arrivals."""
+        return cast(Arrivals, self.tables["arrivals"])
 
     @property
     def schedule(self) -> Schedule:

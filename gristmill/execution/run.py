@@ -47,6 +47,7 @@ class Run:
     left_out: tuple[str, ...] = ()  # candidates that a retraining does not train
     champion: Version | None = None  # when a retraining starts; challengers are compared with it
     jobs: int | None = 1  # candidates, points or chunks of a stage at a time; None for as many as a cluster has workers
+    accept: bool = False  # use data that breaks a rule for arrivals
 
     @property
     def store(self) -> Store:
@@ -158,7 +159,7 @@ def finish_record(store: Store, run: Record) -> Iterator[None]:
         yield
     except Exception as error:
         with suppress(StoreError):  # on a full disk the first error is the one to report
-            runs.finish(run.pipeline, run.id, "failed", f"{type(error).__name__}: {error}")
+            runs.fail(run.pipeline, run.id, error)
         raise
     except BaseException:  # Ctrl-C, SIGTERM, or cancelled by Prefect: the next run resumes
         with suppress(StoreError):

@@ -153,9 +153,13 @@ def referenced_artifacts(store: Store, keep_runs: int) -> Iterator[Reference]:
     """Yield the artifacts that runs and versions need, including those of other machines whose records are here."""
     runs, registry = Runs(store), Registry(store)
     for pipeline in runs.pipelines():
-        kept, judged, newest = 0, False, True
+        kept, judged, newest, compared = 0, False, True, False
+        withdrawn = registry.withdrawn(pipeline)
         for record in runs.newest_first(pipeline):
             succeeded, retraining = record.outcome == "succeeded", record.retraining
+            if succeeded and not record.trial and not compared and record.id not in withdrawn:
+                compared = "ingest" in record.stages
+                yield from (reference for label, reference in record.references.items() if label == "ingest")
             made_model = succeeded and record.made_model
             judges = succeeded and retraining is not None and retraining.judgement is not None
             if (

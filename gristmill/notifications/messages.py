@@ -69,6 +69,7 @@ def due_messages(facts: Facts, rules: Notify) -> Iterator[Message]:
     yield from _report_alarms(facts, "baseline", "champion worse than a baseline", _baseline_alarms, _OTHER_MODELS)
     yield from _report_promotion(facts)
     yield from _report_rejections(facts, rules.rejections)
+    yield from _report_set_aside(facts)
     yield from _report_failure(facts)
     yield from _report_kill(facts)
     yield from _report_silence(facts)
@@ -132,6 +133,20 @@ def _report_rejections(facts: Facts, limit: int) -> Iterator[Message]:
             yield facts.message("rejected", count, why, remedy=_OTHER_MODELS, began=streak[-1])
 
 
+def _report_set_aside(facts: Facts) -> Iterator[Message]:
+    """Yield a message if the run set new data aside; runs that do so one after the other are one condition."""
+
+    def has_set_aside(record: Record) -> bool | None:
+        return None if record.trial or record.outcome == "running" else bool(record.set_aside)
+
+    if facts.record.set_aside:
+        name, began = facts.record.pipeline, facts.streak(has_set_aside)[-1]
+        first = f"The new data of {name} breaks rules for arrivals, so older data stays in use:"
+        remedy = f"Fix the source. If the data is right: gristmill retrain {name} --accept"
+        reasons = facts.record.set_aside.values()
+        yield facts.message("set aside", "new data set aside", first, *reasons, remedy=remedy, began=began)
+
+
 def _report_failure(facts: Facts) -> Iterator[Message]:
     """Yield a message about a failed run; the same error in every run is one condition."""
     record = facts.record
@@ -141,7 +156,7 @@ def _report_failure(facts: Facts) -> Iterator[Message]:
             return None
         return (other.outcome, other.error) == (record.outcome, record.error)
 
-    if record.outcome == "failed":
+    if record.outcome == "failed" and not record.set_aside:
         lines = f"The {facts.noun} {record.id} failed after {record.seconds:,.1f} s.", f"Error: {record.error}"
         remedy = f"Fix the cause and run again: gristmill {facts.command} {record.pipeline}"
         began = facts.streak(failed_alike)[-1]

@@ -60,7 +60,7 @@ def _record_end(reason: str, project: str, pipeline: str, run: str, flow_run: st
 
     with best_effort(), get_client(sync_client=True) as client:
         client.set_flow_run_state(UUID(flow_run), Failed(message=reason), force=True)
-    Runs(load(Path(project)).store).finish(pipeline, run, "failed", reason)
+    Runs(load(Path(project)).store).finish(pipeline, run, "failed", error=reason)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from gristmill.config.catalogue import Pipeline, restore_settings
-from gristmill.errors import DataError, GristmillError, RequestError, short_repr
+from gristmill.errors import DataError, GristmillError, RequestError, count_of, short_repr
 from gristmill.monitoring.live_rows import Monitoring, NothingComparable, as_ids, score_table, served_scores
 from gristmill.monitoring.prediction_columns import ANSWERED, ID, TRUTH
 from gristmill.project.logged_predictions import id_columns, monitored_by, open_log
@@ -31,7 +31,7 @@ def add_truth(models: Models, name: str, place: Path) -> int:
     """Add the truth of predicted rows from a file with their ids and the target; return the number of rows.
 
     Raises:
-        DataError: the file cannot be read, or has no id of a predicted row.
+        DataError: the file cannot be read, has no id of a predicted row, or different values of one id.
         RequestError: the pipeline's truth does not come from a file.
     """
     pipeline = models.catalogue.pipeline(name)
@@ -45,8 +45,19 @@ def add_truth(models: Models, name: str, place: Path) -> int:
         if not known.any():
             raise DataError(f"{message} Pass ids that gristmill predict printed.")
         logger.warning("%s These rows are left out.", message)
-    log.add_truth(truth[known].reset_index(drop=True))
-    return int(known.sum())
+    # Different values of one id contradict each other within a file; a later file corrects an earlier one.
+    values = truth[known].drop_duplicates()
+    if (twice := values[ID].duplicated()).any():
+        raise DataError(
+            f"{place}: different values of the id {short_repr(values.loc[twice, ID].iloc[0])} "
+            f"({count_of(twice.sum(), 'such rows')}). Keep one row for each id."
+        )
+    both = values.merge(log.truth(), on=ID, suffixes=("", " before"))
+    if (changed := both[TRUTH] != both[f"{TRUTH} before"]).any():
+        first, count = short_repr(both.loc[changed, ID].iloc[0]), count_of(changed.sum(), "values")
+        logger.warning("%s: %s of truth that was added earlier changed, the first of id %s.", place, count, first)
+    log.add_truth(values.reset_index(drop=True))
+    return len(values)
 
 
 def _read_truth(pipeline: Pipeline, place: Path, logged: set[str]) -> pd.DataFrame:
@@ -139,7 +150,7 @@ def _compare(models: Models, name: str, ingested: Path | None = None) -> Monitor
     truth: Any = log.truth() if by_file else ingested
     if truth is None:  # use the newest data that was ingested from the source, or the served model's
         models.runs.pull(name)
-        newest = next(good_runs(name, pipeline.values(), models.runs), served)
+        newest = next(good_runs(name, pipeline.values(), models.store), served)
         truth = models.store.open_verified(newest.references["ingest"], by_stat=True).path
 
     # Score them.

@@ -4,8 +4,8 @@ from gristmill import keys
 from gristmill.config import stages
 from gristmill.config.catalogue import Catalogue
 from gristmill.registry.registry import Registry
+from gristmill.retraining.arrivals import check_arrival, check_rules, silent_since
 from gristmill.retraining.known_data import last_judged_data
-from gristmill.retraining.source_checks import check_lost_rows, silent_since
 from gristmill.runs import plan
 from gristmill.runs.plan import Step
 from gristmill.runs.records import Record, Runs, StageRecord
@@ -13,25 +13,29 @@ from gristmill.runs.retraining_record import Retraining
 from gristmill.sources.quarantine import QUARANTINED
 
 
-def record_of_fresh(catalogue: Catalogue, name: str, steps: list[Step]) -> Record:
+def record_of_fresh(catalogue: Catalogue, name: str, steps: list[Step], accept: bool = False) -> Record:
     """Return the last record if it has these artifacts and overrides, else a new one (settings were reverted)."""
     references = {step.stage: step.artifact.reference for step in steps if step.artifact}
-    runs = Runs(catalogue.store)
+    runs, registry = Runs(catalogue.store), Registry(catalogue.store)
     overrides = list(catalogue.pipeline(name).overrides)
     for pulled in (False, True):
         if pulled:
             runs.pull(name)  # another machine may have made the artifacts
         last = runs.latest(name)
-        if last and (last.outcome, last.references, last.assigned) == ("succeeded", references, overrides):
+        if last is None or last.id in registry.withdrawn(name):
+            continue
+        if (last.outcome, last.references, last.assigned) == ("succeeded", references, overrides):
             return last
-    check_lost_rows(catalogue, catalogue.pipeline(name), references["ingest"])  # the data may be an older version too
+    pipeline = catalogue.pipeline(name)
+    check_rules(catalogue, pipeline, references["ingest"])
+    broken = check_arrival(catalogue, pipeline, references["ingest"], accept)  # the data may be an older version too
     run = _start(catalogue, name)
     for stage, reference in references.items():
         runs.note(name, run.id, stage, StageRecord(reference=reference, cached=True, seconds=0.0))
-    return runs.finish(name, run.id, "succeeded")
+    return runs.finish(name, run.id, "succeeded", accepted=broken)
 
 
-def record_without_new_rows(catalogue: Catalogue, name: str) -> Record | None:
+def record_without_new_rows(catalogue: Catalogue, name: str, accept: bool = False) -> Record | None:
     """Return a new record of a retraining without new data; None if the data may be new."""
     pipeline = catalogue.pipeline(name)
     runs, registry = Runs(catalogue.store), Registry(catalogue.store)
@@ -42,7 +46,8 @@ def record_without_new_rows(catalogue: Catalogue, name: str) -> Record | None:
     ingest, *_ = plan.plan(catalogue, pipeline)
     if known is None or ingest.artifact is None or ingest.artifact.reference["digest"] != known.ingest["digest"]:
         return None
-    check_lost_rows(catalogue, pipeline, known.ingest)
+    check_rules(catalogue, pipeline, known.ingest)
+    broken = check_arrival(catalogue, pipeline, known.ingest, accept)  # the data may be an older version too
     silent = silent_since(catalogue, pipeline, known.ingest)
     number = champion.number if champion else None
     aside = ingest.artifact.counts.get(QUARANTINED, 0)
@@ -50,13 +55,13 @@ def record_without_new_rows(catalogue: Catalogue, name: str) -> Record | None:
     run = _start(catalogue, name)
     runs.note(name, run.id, "ingest", StageRecord(reference=known.ingest, cached=True, seconds=0.0))
     runs.update(name, run.id, retraining=retraining.ended("nothing new", "all rows were judged before"))
-    return runs.finish(name, run.id, "succeeded")
+    return runs.finish(name, run.id, "succeeded", accepted=broken)
 
 
 def record_of_failure(catalogue: Catalogue, name: str, error: Exception) -> Record:
     """Return a new record of a run that could not start."""
     run = _start(catalogue, name)
-    return Runs(catalogue.store).finish(name, run.id, "failed", f"{type(error).__name__}: {error}")
+    return Runs(catalogue.store).fail(name, run.id, error)
 
 
 def _start(catalogue: Catalogue, name: str) -> Record:

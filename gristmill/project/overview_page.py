@@ -114,8 +114,8 @@ def _status(project: Project, entries: Sequence[PipelineSummary]) -> Section:
     note = (
         "Scores are those of the last successful run of the pipeline's own settings, on the test set. Each chart has a "
         "dot for every such run that was not a cache hit, and a dashed line for its best baseline. Lines have a gap "
-        "where the prepared data changed, because scores on different test sets cannot be compared. gristmill runs "
-        "NAME also lists runs with --set. A name links to the report if gristmill report NAME has rendered it."
+        "where the prepared data changed, because scores on different test sets cannot be compared. gristmill "
+        "history NAME also lists runs with --set. A name links to the report if gristmill report NAME has rendered it."
     )
     headings = ["pipeline", "state", "score", "best baseline", "scores over time", "champion", "domain", "last run"]
     return Section("Latest runs", note, tables=[Table("", headings, rows, words=True)])

@@ -17,7 +17,7 @@ from gristmill.monitoring.prediction_columns import PREDICTED, position_of_reaso
 from gristmill.project.logged_predictions import log_answer
 from gristmill.registry.version import Version
 from gristmill.retraining import known_data
-from gristmill.retraining.source_checks import check_lost_rows
+from gristmill.retraining.arrivals import check_arrival
 from gristmill.runs.locations import check_requested, locate
 from gristmill.runs.records import Record
 from gristmill.settings.base import Files, Settings
@@ -94,7 +94,7 @@ class Predictor:
                 paths = (*known_data.source_files(self._catalogue, pipeline, self._prediction.suffixes), *code)
                 if not self._prediction.read_source(source, pipeline.tables["ingest"], paths, self._bundle.path, data):
                     return answer(source, paths)
-                check_lost_rows(self._catalogue, pipeline, data)
+                check_arrival(self._catalogue, pipeline, data)
             except DataError as error:
                 data = known_data.last_good_data(self._catalogue.store, pipeline, self._served, error)
             return answer(source, ingested=data)

@@ -82,19 +82,21 @@ class Project(Models):
         steps: list[Step] | None = None,
         jobs: int | None = None,
         budget: float | None = None,
+        accept: bool = False,
     ) -> Result:
         """Bring a pipeline up to date and return the run, or the last one if there is nothing to do.
 
         `refresh` is a stage to run again, `steps` the plan for this `refresh` and `budget` if it was made already, and
         `jobs` the number of processes for candidates, blocks of a backtest or chunks of data (default: that of
         `[runner]`). A run of a model of kind "auto" should end within `budget` seconds: candidates for which they are
-        too short are not started, or stopped. A later run with a larger budget, or with none, tries them.
+        too short are not started, or stopped. A later run with a larger budget, or with none, tries them. With
+        `accept`, new data is used even if it breaks a rule for arrivals.
         """
         steps = self.plan(name, refresh, budget) if steps is None else steps
         if plan.is_fresh(steps):
-            return self._result(no_op_runs.record_of_fresh(self.catalogue, name, steps))
+            return self._result(no_op_runs.record_of_fresh(self.catalogue, name, steps, accept))
         domain = self.catalogue.pipeline(name).domain
-        return self._result(self._run_flow(domain, name, refresh=refresh, jobs=jobs, budget=budget))
+        return self._result(self._run_flow(domain, name, refresh=refresh, jobs=jobs, budget=budget, accept=accept))
 
     def runs_in_parallel(self, jobs: int | None = None) -> bool:
         """Whether to use `run_all` for several pipelines, given the requested number of processes."""
@@ -110,6 +112,7 @@ class Project(Models):
         jobs: int | None = None,
         steps: Mapping[str, list[Step]] | None = None,
         budget: float | None = None,
+        accept: bool = False,
     ) -> dict[str, Result | WorkError]:
         """Bring pipelines up to date in parallel and return the run of each, or why it failed.
 
@@ -118,7 +121,7 @@ class Project(Models):
         """
         steps = {name: self.plan(name, refresh, budget) for name in names} if steps is None else steps
         stale = [name for name in steps if not plan.is_fresh(steps[name])]
-        common: dict[str, Any] = {"refresh": refresh, "jobs": 1, "budget": budget}
+        common: dict[str, Any] = {"refresh": refresh, "jobs": 1, "budget": budget, "accept": accept}
         units = [self._unit(self.catalogue.pipeline(name).domain, name, (), **common) for name in stale]
         ended = dict(zip(stale, self._run_many("pipeline", units, jobs), strict=True))
 
@@ -131,7 +134,7 @@ class Project(Models):
                 continue
             try:
                 record = Record.model_validate(outcome) if outcome else None
-                results[name] = self._result(record) if record else self.run(name, steps=steps[name])
+                results[name] = self._result(record) if record else self.run(name, steps=steps[name], accept=accept)
             except WorkError as error:  # the data may be an older version
                 results[name] = WorkError(f"{name}: {error}")
         return results
@@ -170,21 +173,22 @@ class Project(Models):
             outcomes = [trial_scores(self.catalogue, trial.pipeline) for trial in trials]
         return outcomes
 
-    def retrain(self, name: str) -> Record:
+    def retrain(self, name: str, accept: bool = False) -> Record:
         """Retrain a pipeline if its data has changed, and promote the new model if it is better.
 
-        The comparison and the decision are in `retraining` of the returned record.
+        The comparison and the decision are in `retraining` of the returned record. With `accept`, new data is used even
+        if it breaks a rule for arrivals.
         """
         try:
             plan.refresh_urls(self.catalogue.pipeline(name).tables.values(), self.store)
-            ended = no_op_runs.record_without_new_rows(self.catalogue, name)
+            ended = no_op_runs.record_without_new_rows(self.catalogue, name, accept)
             if ended is None:
                 check_requirements(self.catalogue, name)
         except WorkError as error:
             self._send_messages(no_op_runs.record_of_failure(self.catalogue, name, error), "retrain")
             raise
         if ended is None:
-            return self._run_flow("retrain", name)
+            return self._run_flow("retrain", name, accept=accept)
         self._send_messages(ended, "retrain")
         return ended
 

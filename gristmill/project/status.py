@@ -1,16 +1,19 @@
 """Status of pipelines for `ls`, read from the store, the run records and the registry."""
 
 import contextlib
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from gristmill.errors import CorruptArtifact
 from gristmill.project.serving import Models
-from gristmill.retraining.source_checks import silent_since
+from gristmill.retraining.arrivals import silent_since, unused_arrival
 from gristmill.runs import plan
 from gristmill.runs.records import headline
 from gristmill.scores import Headline
+
+logger = logging.getLogger(__name__)
 
 PipelineState = Literal["fresh", "stale", "never run", "no data"]
 
@@ -52,6 +55,12 @@ def status(models: Models) -> Iterator[Status]:
         if steps[0].artifact:
             with contextlib.suppress(CorruptArtifact):
                 silent_since(models.catalogue, pipeline, steps[0].artifact.reference)  # logs a warning
+        if unused := unused_arrival(pipeline, models.store):
+            why = "set aside" if unused.set_aside else "withdrawn by a rollback"
+            logger.warning(
+                "%s: the data that run %s read is %s, and older data is in use. See gristmill history %s.",
+                *(name, unused.id, why, name),
+            )
         state: PipelineState = "fresh" if plan.is_fresh(steps) else "stale" if last else "never run"
         if any(step.state == "no data" for step in steps):
             state = "no data"

@@ -32,6 +32,7 @@ class Promotion(Entry):
     by: str = ""  # USER@HOST of the person or the retraining; empty in promotions of earlier versions
     run: str | None = None  # the retraining that promoted it; None for a person
     held: bool = False  # whether retrainings leave it the champion
+    withdrawn: tuple[str, ...] = ()  # runs whose data this rollback withdraws
 
     @property
     def hold_in_words(self) -> str:

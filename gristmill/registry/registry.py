@@ -24,7 +24,8 @@ from gristmill.errors import CorruptArtifact, RequestError
 from gristmill.registry.ledger import Ledger
 from gristmill.registry.promotions import Promotion, Promotions
 from gristmill.registry.version import CLEANING, Git, Version
-from gristmill.runs.records import Record
+from gristmill.runs.records import Record, Runs
+from gristmill.runs.retraining_record import same_data
 from gristmill.scores import FILE
 from gristmill.store.store import Store
 from gristmill.util import sealed_json
@@ -234,11 +235,14 @@ class Registry:
     def rollback(self, pipeline: str, why: str, check: ServingCheck = _no_check) -> Promotion:
         """Promote the last sound version that served before the champion, and return the promotion.
 
+        Data that runs have ingested since that version's run, and that differs from its own, is withdrawn. If no
+        version served before the champion, the champion stays, and only later data is withdrawn.
+
         A rollback after a rollback leads further back. Versions that are damaged or fail `check` are skipped with a
         warning. If the champion is held, so is the version that replaces it.
 
         Raises:
-            RequestError: there is no champion, or no version served before it.
+            RequestError: there is no champion, or there is nothing to go back to.
             CorruptArtifact: no version that served before it can be used.
         """
         while True:
@@ -246,19 +250,44 @@ class Registry:
             if last is None:
                 raise RequestError(f"pipeline {pipeline!r} has no champion. Run: gristmill promote {pipeline}.")
             before = [number for number in last.line if number != last.version]
-            if not before:
+            which = "version that served before the champion" if before else "champion"
+            version, damages = self._first_usable(pipeline, before or [last.version], which=which, check=check)
+            withdrawn = self._data_since(version)
+            if not before and not withdrawn:
                 raise RequestError(
-                    f"pipeline {pipeline!r}: no version served before its champion, v{last.version}. "
-                    f"Choose one: gristmill models {pipeline}, then: gristmill promote {pipeline} VERSION."
+                    f"pipeline {pipeline!r}: no version served before its champion, v{last.version}, and no run has "
+                    f"read newer data. Choose a version: gristmill models {pipeline}, then: gristmill promote "
+                    f"{pipeline} VERSION."
                 )
-            which = "version that served before the champion"
-            version, damages = self._first_usable(pipeline, before, which=which, check=check)
-            line = last.line[last.line.index(version.number) + 1 :]
-            fields = {"why": why, "held": last.held}
+            line = last.line[last.line.index(version.number) + 1 :] if before else last.line
+            fields = {"why": why, "held": last.held, "withdrawn": withdrawn}
             if promotion := self._promotions.append(pipeline, last, free, version.number, line, **fields):
                 for number, damage in damages.items():
                     logger.warning("%s v%d of %s cannot be used and is skipped.", damage, number, pipeline)
                 return promotion
+
+    def withdrawn(self, pipeline: str) -> set[str]:
+        """Return the IDs of runs whose data rollbacks have withdrawn; the run of a version promoted later is not."""
+        runs: set[str] = set()
+        for promotion in reversed(list(self.promotions(pipeline))):
+            runs.update(promotion.withdrawn)
+            if runs and not promotion.withdrawn:
+                with suppress(CorruptArtifact):
+                    runs.discard(self._versions.read(pipeline, promotion.version).run)
+        return runs
+
+    def _data_since(self, version: Version) -> tuple[str, ...]:
+        """Return the IDs of runs after a version's own whose data differs from its data, unless it is withdrawn."""
+        own, known = version.references.get("ingest"), self.withdrawn(version.pipeline)
+        if own is None:
+            return ()
+        return tuple(
+            record.id
+            for record in Runs(self._store).newest_first(version.pipeline)
+            if record.id > version.run and record.id not in known and not record.set_aside and not record.trial
+            if "ingest" in record.stages and record.references["ingest"]["digest"] != own["digest"]
+            if same_data(record.settings, version.settings)
+        )
 
     def damages(self) -> Iterator[tuple[Path, str | None]]:
         """Yield every sealed file of the registry, also missing ones, with its damage or None."""

@@ -1,15 +1,19 @@
 """The report on a retraining: new data, drift, errors of challenger, champion and baselines, and the decision."""
 
-from collections.abc import Iterator, Sequence
-from itertools import islice, pairwise
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gristmill.config.domains import domain_of
+from gristmill.errors import CorruptArtifact, StoreError
 from gristmill.reports.page import page_name, render_page
 from gristmill.reports.pictures import ACCENT, BASELINE, MODEL, as_svg, canvas, legend, whole_numbers
 from gristmill.reports.run import run_facts
 from gristmill.reports.scores import metric_name
 from gristmill.reports.sections import BEST, Section, Table
+from gristmill.retraining.known_data import good_runs
 from gristmill.runs.records import Record, Runs
 from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, CONFIDENCE_LEVEL, Drift, Judgement, Retraining
 from gristmill.settings.number_text import format_number, format_numbers
@@ -29,9 +33,31 @@ def write_retraining(record: Record, description: str, store: Store) -> Path:
 
 def sections(record: Record, runs: Runs) -> Iterator[Section]:
     """Yield the sections of the report."""
-    retraining = record.retraining
-    if retraining is None:
-        return
+    if record.set_aside:
+        yield _set_aside(record, runs)
+    if retraining := record.retraining:
+        yield from _of_retraining(record, retraining)
+    yield _all_retrainings(record.pipeline, runs, retraining.winner_changes if retraining else "")
+
+
+def _set_aside(record: Record, runs: Runs) -> Section:
+    """Return the section on data that was set aside, with a picture of it and of the data in use, if both are left."""
+    rows = [[rule, text] for rule, text in record.set_aside.items()]
+    note = (
+        f"Run {record.id} read new data that breaks rules for arrivals, so the last good data stays in use. Fix the "
+        f"source. If the data is right: gristmill retrain {record.pipeline} --accept."
+    )
+    last = next(good_runs(record.pipeline, record.settings, runs.store), None)
+    pictures: list[str] = []
+    with suppress(CorruptArtifact, StoreError):
+        if last and "ingest" in record.references:
+            folders = (runs.store.open_verified(run.references["ingest"]).path for run in (record, last))
+            draw = domain_of(record.domain).retraining.load().draw_arrival
+            pictures = [as_svg(figure, "New data and data in use") for figure in draw(*folders)]
+    return Section("Data set aside", note, pictures, [Table("", ["rule", "why"], rows, words=True)])
+
+
+def _of_retraining(record: Record, retraining: Retraining) -> Iterator[Section]:
     yield Section(
         "Decision",
         f"{(retraining.verdict or 'not ended').capitalize()}: {retraining.why or record.error or record.outcome}.",
@@ -41,7 +67,6 @@ def sections(record: Record, runs: Runs) -> Iterator[Section]:
         yield drift_section(retraining.drift)
     if retraining.judgement:
         yield _judgement(retraining, retraining.judgement)
-    yield _all_retrainings(record.pipeline, runs)
 
 
 def _new_data(retraining: Retraining) -> Section:
@@ -102,7 +127,8 @@ def _judgement(retraining: Retraining, judgement: Judgement) -> Section:
         difference, low, high = format_numbers(judgement.change)
         note += (
             f" The {metric_name(judgement.metric)} of the challenger minus that of the champion is {difference} "
-            f"({CONFIDENCE_LEVEL:.0%} bootstrap interval: {low} to {high}; negative is better)."
+            f"({CONFIDENCE_LEVEL:.0%} bootstrap interval of {judgement.items_in_words}: {low} to {high}; negative is "
+            "better)."
         )
     pictures = [as_svg(_errors_figure(judgement), "Errors over the judged items")] if judgement.over_time else []
     tables = [Table.of_columns("", ["", metric_name(judgement.metric)], cells, marks={0: BEST})]
@@ -125,29 +151,24 @@ def _errors_figure(judgement: Judgement) -> "Figure":
     return figure
 
 
-def _all_retrainings(pipeline: str, runs: Runs) -> Section:
-    retrainings = ((record, retraining) for record in runs.newest_first(pipeline) if (retraining := record.retraining))
-    listed = list(islice(retrainings, _MAX_RETRAININGS_LISTED))
-    rows = [
-        [
-            f"{record.started:%Y-%m-%d %H:%M}",
-            retraining.verdict or record.outcome,
-            f"v{retraining.version}" if retraining.version else "",
-            " + ".join(retraining.winner),
-            str(retraining.news),
-            f"{len(retraining.drift.alarms)}" if retraining.drift else "",
-            retraining.why,
-        ]
-        for record, retraining in listed
-    ]
+def _all_retrainings(pipeline: str, runs: Runs, changes: str) -> Section:
+    records = (record for record in runs.newest_first(pipeline) if record.retraining or record.set_aside)
+    listed = list(islice(records, _MAX_RETRAININGS_LISTED))
+    rows = [[f"{record.started:%Y-%m-%d %H:%M}", *_cells(record)] for record in listed]
     headings = ["retraining", "verdict", "version", "winner", "rows", "alarms", "why"]
-    note = winner_changes([retraining.winner for _, retraining in listed if retraining.winner])
-    return Section("All retrainings", note, tables=[Table("", headings, rows, words=True)])
+    return Section("All retrainings", changes, tables=[Table("", headings, rows, words=True)])
 
 
-def winner_changes(winners: Sequence[Sequence[str]]) -> str:
-    """Return how often the candidates in the winner changed over the last retrainings; empty with fewer than two."""
-    if len(winners) < 2:
-        return ""
-    changes = sum(list(before) != list(after) for before, after in pairwise(winners))
-    return f"The candidates in the winner changed {changes} times over the last {len(winners)} judged retrainings."
+def _cells(record: Record) -> list[str]:
+    """Return the result of a retraining, or of a run that set its data aside."""
+    retraining = record.retraining
+    if retraining is None:
+        return ["data set aside", "", "", "", "", f"it breaks {', '.join(record.set_aside)}"]
+    return [
+        retraining.verdict or record.outcome,
+        f"v{retraining.version}" if retraining.version else "",
+        " + ".join(retraining.winner),
+        str(retraining.news),
+        f"{len(retraining.drift.alarms)}" if retraining.drift else "",
+        retraining.why,
+    ]

@@ -11,6 +11,7 @@ from gristmill.settings.base import Settings
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
     from gristmill.retraining.gate import Contest
 
@@ -30,6 +31,18 @@ class DomainRetraining(ABC):
     def missing_rows(self, ingest: Path, before: Path) -> LostRows:
         """Count the earlier rows that are missing."""
 
+    def broken_rules(self, ingest: Path, before: Path, rules: Any, clock: datetime) -> dict[str, str]:
+        """Return which rules for arrivals, except on lost rows, new data breaks given earlier data, and how."""
+        return {}
+
+    def draw_arrival(self, ingest: Path, before: Path) -> "list[Figure]":
+        """Draw new data beside earlier data."""
+        return []
+
+    def contradicted_rules(self, ingest: Path, rules: Any) -> dict[str, str]:
+        """Return which rules for arrivals ingested data breaks by itself, and how."""
+        return {}
+
     @abstractmethod
     def drift(self, ingest: Path, champion: Champion) -> Drift:
         """Score the champion on data that it has not seen, and compare this with its training data."""
@@ -41,8 +54,8 @@ class DomainRetraining(ABC):
         With `steps`, only these first steps of each forecast count.
         """
 
-    def judgeable(self, challenger: Folders, champion: Champion) -> int | None:
-        """Count the test examples that neither model was trained on; None if the whole test set is new."""
+    def judgeable(self, challenger: Folders, champion: Champion | None) -> int | None:
+        """Count the test examples that no model was trained on; None if the test set is the judging window."""
         return None
 
     def overrides(self, tables: Mapping[str, Any]) -> list[str]:

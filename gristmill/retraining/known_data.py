@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ from gristmill.runs.identity import digests_of, fetch_urls, locate_code, locate_
 from gristmill.runs.locations import Located
 from gristmill.runs.plan import refresh_urls
 from gristmill.runs.records import Record, Runs
-from gristmill.runs.retraining_record import LIMITS_OF_INGEST, DataChanges
+from gristmill.runs.retraining_record import LIMITS_OF_INGEST, DataChanges, same_data
 from gristmill.settings.base import Settings
 from gristmill.settings.custom_code import code_of
 from gristmill.settings.stage import Stage
@@ -35,31 +36,48 @@ class JudgedData(NamedTuple):
 def last_judged_data(pipeline: Pipeline, runs: Runs, registry: Registry, champion: Version | None) -> JudgedData | None:
     """Return the data judged by the last retraining with the current settings, or the champion's data.
 
-    The champion's data is returned if it is newer, or if the champion replaces a damaged version, for which data must
-    be judged again. `champion` is the newest undamaged one.
+    The champion's data is returned if it is newer, if a rollback has withdrawn the judged data, or if the champion
+    replaces a damaged version, for which data must be judged again. `champion` is the newest undamaged one.
     """
     judged, promoted = runs.last_judged(pipeline), registry.promoted(pipeline.name)
     newer = champion is not None and (judged is None or champion.made > judged.started)
     replaces_damaged = champion is not None and promoted != champion.number
-    if judged and judged.retraining and not newer and not replaces_damaged:
+    is_withdrawn = judged is not None and judged.id in registry.withdrawn(pipeline.name)
+    if judged and judged.retraining and not (newer or replaces_damaged or is_withdrawn):
         return JudgedData(judged.references["ingest"], judged.retraining.news)
     return JudgedData(champion.references["ingest"], DataChanges(later=0)) if champion else None
 
 
-def good_runs(name: str, settings: Mapping[str, Any], runs: Runs) -> Iterator[Record]:
-    """Yield the successful runs of a pipeline that ingested the data set of some settings, newest first."""
-    for record in runs.newest_first(name):
-        if record.outcome == "succeeded" and "ingest" in record.stages and same_data(record.settings, settings):
+def good_runs(name: str, settings: Mapping[str, Any], store: Store) -> Iterator[Record]:
+    """Yield the successful runs of a pipeline that ingested the data set of some settings, newest first.
+
+    Runs whose data a rollback has withdrawn are left out.
+    """
+    withdrawn = Registry(store).withdrawn(name)
+    for record in Runs(store).newest_first(name):
+        is_good = record.outcome == "succeeded" and "ingest" in record.stages and record.id not in withdrawn
+        if is_good and same_data(record.settings, settings):
             yield record
 
 
-def same_data(settings: Mapping[str, Any], others: Mapping[str, Any]) -> bool:
-    """Return whether settings describe the same data set: equal `source` and `ingest`, up to limits."""
+class KnownData(NamedTuple):
+    """Ingested data that was used."""
 
-    def data(of: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
-        return of["source"], {key: value for key, value in of["ingest"].items() if key not in LIMITS_OF_INGEST}
+    run: str  # ID of the run that read it
+    read: datetime
+    ingest: Reference
+    arrivals: Mapping[str, Any]  # the rules for arrivals of that run
 
-    return data(settings) == data(others)
+
+def good_data(pipeline: Pipeline, store: Store, served: Version | None) -> Iterator[KnownData]:
+    """Yield the data of `good_runs`, newest first, and then of the version that serves: its record may be deleted."""
+    settings = pipeline.values()
+    for record in good_runs(pipeline.name, settings, store):
+        rules = record.settings.get("arrivals", {})
+        yield KnownData(record.id, record.started, record.references["ingest"], rules)
+    if served and same_data(served.settings, settings):
+        rules = served.settings.get("arrivals", {})
+        yield KnownData(served.run, served.made, served.references["ingest"], rules)
 
 
 def with_ingest_of(pipeline: Pipeline, served: Version | Record, ingest: Settings) -> Pipeline:
@@ -137,15 +155,12 @@ def last_good_data(store: Store, pipeline: Pipeline, served: Version | Record, e
 
     The pipeline is that of `with_ingest_of`. The `error` that the source has now is raised if there is no earlier data.
     """
-    runs, settings = Runs(store), pipeline.values()
-    runs.pull(pipeline.name)
-    records = good_runs(pipeline.name, settings, runs)
-    known = [(record.id, record.started, record.references["ingest"]) for record in records]
-    if isinstance(served, Version) and same_data(served.settings, settings):  # the record of its run may be deleted
-        known.append((served.run, served.made, served.references["ingest"]))
-    for run, day, reference in known:
+    Runs(store).pull(pipeline.name)
+    for known in good_data(pipeline, store, served if isinstance(served, Version) else None):
         with suppress(CorruptArtifact, StoreError):  # deleted or damaged: try the data of an older run
-            folder = store.open_verified(reference).path
-            logger.warning("%s Predicting from the data that run %s read on %s.", error, run, f"{day:%Y-%m-%d}")
+            folder = store.open_verified(known.ingest).path
+            logger.warning(
+                "%s Predicting from the data that run %s read on %s.", error, known.run, f"{known.read:%Y-%m-%d}"
+            )
             return folder
     raise error

@@ -7,13 +7,15 @@ while the champion's expected error is not larger than the other model's, the pr
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import takewhile
 
 import numpy as np
 
 from gristmill.retraining.gate import Contest, Errors
-from gristmill.runs.retraining_record import CHAMPION, Retraining
+from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, Retraining
 from gristmill.settings.schedule import Gate
+from gristmill.util.block_bootstrap import standard_error
 
 MAX_FALSE_RECOVERIES = 0.05  # maximum probability that an alarm ever leads to a replacement that is no better
 _MAX_WINDOWS = 4  # judging windows after which a recovery is not tried any more
@@ -35,8 +37,8 @@ def rows_to_compare(present: Retraining, earlier: Iterable[Retraining], gate: Ga
         earlier: retrainings before it with the same settings, newest first.
         gate: the judging window.
     """
-    drift, known = present.drift, 0
-    if drift is None or not any(sign and sign.alarm for sign in (drift.errors, drift.baseline)):
+    known = 0
+    if present.drift is None or not present.drift.has_error_alarm:
         return 0
     for retraining in takewhile(lambda other: other.champion == present.champion, earlier):
         if retraining.drift and not retraining.drift.alarms:
@@ -66,6 +68,29 @@ def clearly_better(first_step: Contest, whole: Contest, candidates: Sequence[str
     ]
     lowest = min((scores[name] for name in better), default=0.0)
     return next((name for name in better if scores[name] <= _MAX_ERROR_RATIO * lowest), None)
+
+
+def better_than_challenger(contest: Contest, challenger: Contest, candidates: Sequence[str], gate: Gate) -> str | None:
+    """Return the candidate that serves in place of a challenger that is better than the champion; None if none does.
+
+    Both replace the champion, so none of them has to be clearly better. As for a first model, the challenger may be
+    worse by at most one standard error. A candidate must be better by the gate's margin.
+
+    Args:
+        contest: errors of the candidates over the judging window; candidates that failed are missing.
+        challenger: errors of the challenger over the same window.
+        candidates: names.
+        gate: the margin.
+    """
+    finite = [name for name in candidates if name in contest.errors and np.isfinite(contest.score(name))]
+    if not finite or len(contest.errors[CHALLENGER]) != len(challenger.errors[CHALLENGER]):  # they need other histories
+        return None
+    contest = replace(contest, errors=contest.errors | {CHALLENGER: challenger.errors[CHALLENGER]})
+    best = min(finite, key=contest.score)
+    difference = contest.differences(CHALLENGER, best)
+    error = standard_error(difference, contest.block)
+    is_better = contest.score(best) < contest.score(CHALLENGER) * (1 - gate.margin)
+    return best if is_better and error is not None and difference.mean() > error else None
 
 
 def e_value(champion: Errors, candidate: Errors) -> float:

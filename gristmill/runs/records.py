@@ -18,7 +18,7 @@ from pydantic import AfterValidator, BaseModel, ValidationError
 
 from gristmill.config.catalogue import Pipeline
 from gristmill.config.domains import RENAMED_DOMAINS
-from gristmill.errors import RequestError, WorkError
+from gristmill.errors import ArrivalSetAside, RequestError, WorkError
 from gristmill.runs.retraining_record import Retraining, same_settings
 from gristmill.scores import Headline, Scores
 from gristmill.store.artifact import Reference
@@ -56,6 +56,8 @@ class Record(BaseModel):
     finished: datetime | None = None
     outcome: RunOutcome = "running"
     error: str | None = None
+    set_aside: dict[str, str] = {}  # why its data was not used, by rule for arrivals
+    accepted: dict[str, str] = {}  # why its data would have been set aside without `--accept`
     stages: dict[str, StageRecord] = {}
     versions: dict[str, str]
     host: str
@@ -112,14 +114,14 @@ class Runs:
     """Run records of a store, of all machines if it is shared."""
 
     def __init__(self, store: Store) -> None:
-        self._store, self._root = store, store.root / "runs"
+        self.store, self._root = store, store.root / "runs"
 
     def pull(self, pipeline: str | None = None) -> None:
         """Fetch the records of other machines, of one pipeline or of all, if the store is shared."""
-        if self._store.remote:
+        if self.store.remote:
             folder = f"runs/{pipeline}/" if pipeline else "runs/"
             names = rf"runs/{PIPELINE_PATTERN}/{_ID_PATTERN}\.json"
-            self._store.remote.mirror(folder, self._store.root, names, self._may_have_changed)
+            self.store.remote.mirror(folder, self.store.root, names, self._may_have_changed)
 
     def start(
         self,
@@ -140,7 +142,7 @@ class Runs:
             started=now,
             versions=versions,
             host=socket.gethostname(),
-            cache=self._store.cache,
+            cache=self.store.cache,
             pid=os.getpid(),
             process=process_identity(os.getpid()),
             trial=trial,
@@ -159,9 +161,14 @@ class Runs:
         self._write(record)
         return record
 
-    def finish(self, pipeline: str, run: str, outcome: RunOutcome, error: str | None = None) -> Record:
-        """Close a record and return it."""
-        return self.update(pipeline, run, outcome=outcome, error=error, finished=datetime.now(UTC))
+    def finish(self, pipeline: str, run: str, outcome: RunOutcome, **changes: Any) -> Record:
+        """Close a record, change other fields, and return it."""
+        return self.update(pipeline, run, outcome=outcome, finished=datetime.now(UTC), **changes)
+
+    def fail(self, pipeline: str, run: str, error: Exception) -> Record:
+        """Close the record of a run that failed, and return it."""
+        reasons = error.reasons if isinstance(error, ArrivalSetAside) else {}
+        return self.finish(pipeline, run, "failed", error=f"{type(error).__name__}: {error}", set_aside=reasons)
 
     def read(self, pipeline: str, run: str) -> Record:
         """Return one record; raise `RequestError` if there is none."""
@@ -169,7 +176,7 @@ class Runs:
         if not re.fullmatch(_ID_PATTERN, run) or not path.is_file():
             known = [record.id for record in self.newest_first(pipeline)]
             listed = ", ".join(known[:_MAX_RUNS_LISTED]) or "none"
-            more = f". All {len(known)}: gristmill runs {pipeline}" if len(known) > _MAX_RUNS_LISTED else ""
+            more = f". All {len(known)}: gristmill history {pipeline}" if len(known) > _MAX_RUNS_LISTED else ""
             raise RequestError(f"no run {run!r} of pipeline {pipeline!r}. Known: {listed}{more}.")
         try:
             return _read(path)
@@ -238,14 +245,14 @@ class Runs:
             record = Record.model_validate_json(path.read_bytes())
         except (ValidationError, OSError):
             return True
-        return record.outcome == "running" and record.cache != self._store.cache
+        return record.outcome == "running" and record.cache != self.store.cache
 
     def _write(self, record: Record) -> None:
         path = self._root / record.pipeline / f"{record.id}.json"
         content = (record.model_dump_json(indent=2) + "\n").encode()
-        self._store.write(path, content)
-        if self._store.remote:
-            self._store.remote.bucket.write(f"runs/{record.pipeline}/{record.id}.json", content)
+        self.store.write(path, content)
+        if self.store.remote:
+            self.store.remote.bucket.write(f"runs/{record.pipeline}/{record.id}.json", content)
 
 
 def headline(record: Record, store: Store) -> Headline | None:

@@ -1,9 +1,10 @@
 """Findings and decisions of a retraining, kept in its run record."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -20,8 +21,10 @@ CONFIDENCE_LEVEL = 0.95  # level of the confidence interval of their difference
 ALARM_P_VALUE = 0.01  # p-value below which a sign of drift is an alarm
 MAX_FALSE_ALARMS = 0.1  # the same for a series: probability that data without a change ever raises an alarm
 
+_MAX_WINNERS = 10  # number of judged retrainings in which changes of the winner are counted
+
 LIMITS_OF_INGEST = ("max_lost", "quarantine")
-"""Settings of `ingest` that decide whether data is accepted, not what it is."""
+"""Settings of `ingest` that decide whether data is accepted, not what it is; records of 0.2 have the first."""
 
 JsonFloat = Annotated[float, PlainSerializer(lambda x: x if math.isfinite(x) else str(x), when_used="json")]
 """Number in a record; infinite values and NaN are stored as text, since JSON cannot express them."""
@@ -70,7 +73,7 @@ class LostRows:
     what: str  # unit: rows, lines
     first: str  # name of the first missing one; empty if none is
     cause: str = ""  # why they are missing; empty if this is not known
-    remedy: str = "Restore them"
+    remedy: str = ""
 
 
 class Sign(BaseModel):
@@ -153,6 +156,11 @@ class Drift(BaseModel):
     baseline: BaselineDrift | None = None  # None before a challenger was judged
 
     @property
+    def has_error_alarm(self) -> bool:
+        """Whether an alarm is about the champion's errors, alone or compared with those of the best baseline."""
+        return any(sign and sign.alarm for sign in (self.errors, self.baseline))
+
+    @property
     def alarms(self) -> list[str]:
         """Each alarm in words."""
         return [str(sign) for sign in (self.errors, *self.inputs, self.baseline) if sign and sign.alarm]
@@ -166,10 +174,17 @@ class Judgement(BaseModel):
     items: int  # number of judged items
     difference: JsonFloat | None  # champion's score minus the challenger's; None unless both are finite
     interval: tuple[float, float] | None  # confidence interval of the difference
+    cross_fitted: bool = False  # whether each half of the items has the recipe that is better on the other half there
     best_baseline: str | None
     promoted: bool
     why: str
     over_time: dict[str, list[JsonFloat]] = {}  # mean errors of consecutive items, of the models worth drawing
+
+    @property
+    def items_in_words(self) -> str:
+        """The number of items, and how the challenger of the difference was chosen."""
+        how = ", each half with the recipe that is better on the other half" if self.cross_fitted else ""
+        return f"{self.items:,} items{how}"
 
     @property
     def change(self) -> tuple[float, float, float] | None:
@@ -198,6 +213,8 @@ class Retraining(BaseModel):
     judgement: Judgement | None = None
     winner: list[str] = []  # candidates in the better one of a new selection and the champion's recipe, sorted
     kept_recipe: bool = False  # whether that is the champion's recipe
+    recovered: bool = False  # whether the winner is a simple model that replaces both, after an alarm
+    last_winners: list[list[str]] = []  # of this and the judged retrainings before it, newest first; without empty ones
     verdict: RetrainingVerdict | None = None  # None while the retraining is running
     why: str = ""
     version: int | None = None  # promoted version
@@ -207,6 +224,21 @@ class Retraining(BaseModel):
     def over(self) -> bool:
         """Whether it has ended."""
         return self.verdict is not None
+
+    @property
+    def winner_changes(self) -> str:
+        """How often the winner changed, in words; empty with fewer than two judged retrainings."""
+        judged = len(self.last_winners)
+        if judged < 2:
+            return ""
+        changes = count_of(sum(before != after for before, after in pairwise(self.last_winners)), "times")
+        return f"The candidates in the winner changed {changes} over the last {judged} judged retrainings."
+
+    def with_winner(self, winner: Sequence[str], earlier: Iterable[Self]) -> Self:
+        """Return a copy with the candidates in its winner; `earlier` are the retrainings before it, newest first."""
+        winners = [list(winner), *(retraining.winner for retraining in earlier)]
+        last = list(islice(filter(None, winners), _MAX_WINNERS))
+        return self.model_copy(update={"winner": list(winner), "last_winners": last})
 
     @property
     def unusable(self) -> str:
@@ -255,7 +287,7 @@ def stop_before_challenger(judgeable: int, gate: Gate) -> tuple[RetrainingVerdic
     """
     if judgeable < gate.window:
         return "waiting", (
-            f"{judgeable:,} rows of the test set can be judged, which neither champion nor challenger learns from; "
+            f"{judgeable:,} rows of the test set can be judged, which no compared model learns from; "
             f"gate.window asks for {gate.window}. More data or a larger preprocess.test gives more"
         )
     return None
@@ -274,10 +306,19 @@ def same_settings(judged: Mapping[str, Any], today: Mapping[str, Any], asked: It
             f"{table}.{key}": value
             for table, values in settings.items()
             for key, value in values.items()
-            if table not in ("schedule", "schema") and f"{table}.{key}" not in keys
+            if table not in ("arrivals", "schedule", "schema") and f"{table}.{key}" not in keys
         }
 
     return relevant(judged) == relevant(today)
+
+
+def same_data(settings: Mapping[str, Any], others: Mapping[str, Any]) -> bool:
+    """Return whether settings describe the same data set: equal `source` and `ingest`, up to limits."""
+
+    def data(of: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+        return of["source"], {key: value for key, value in of["ingest"].items() if key not in LIMITS_OF_INGEST}
+
+    return data(settings) == data(others)
 
 
 def incomparable_error(why: str) -> RequestError:

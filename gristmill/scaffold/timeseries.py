@@ -16,6 +16,7 @@ from gristmill.domains.timeseries.preprocess import preprocess
 from gristmill.domains.timeseries.scores.score_table import SPARSE, share_of_zeros
 from gristmill.domains.timeseries.settings import Ingest, Preprocess
 from gristmill.errors import DataError, short_repr
+from gristmill.scaffold.arrivals import arrival_guesses
 from gristmill.scaffold.covariates import choose_covariates
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.forecast_windows import Ingested, plan_windows
@@ -89,6 +90,7 @@ def propose(data: Data, target: str | None, options: ForecastOptions = NO_OPTION
         "preprocess": [*plan.preprocess, *levels, *covariates.preprocess],
         "model": [*auto_guesses("timeseries", preprocess=settings), *candidates],
         "backtest": plan.backtest,
+        "arrivals": arrival_guesses(ingested.table, [chosen.name, *values_of(covariates.ingest).get("inputs", [])]),
     }
     # 4. Note what no setting mentions. Only known columns show a forecast their values at its own times.
     unused = {column.name: "has empty cells, one value in each series, or a name that ingest uses" for column in others}

@@ -147,3 +147,12 @@ def check_text(path: Path, content: bytes) -> None:
     """Raise `DataError` if a file has a binary format, which is known by its first bytes."""
     if what := next((what for first, what in _BINARY_FORMATS.items() if content.startswith(first)), None):
         raise DataError(f"{path}: {what}")
+
+
+def lacks_line_end(path: Path) -> bool:
+    """Return whether the last line of a text file has no end, as if the file were cut; False for a packed file."""
+    if path.name.lower().endswith(".gz"):  # a cut one cannot be unpacked
+        return False
+    with path.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - 4))
+        return not file.read().rstrip(b"\0").endswith((b"\n", b"\r"))

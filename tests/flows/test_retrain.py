@@ -23,8 +23,9 @@ from gristmill.project.project import Project
 from gristmill.project.serving import register
 from gristmill.registry.registry import Registry
 from gristmill.reports.retraining import write_retraining
+from gristmill.retraining.gate import Contest, judge_contest
 from gristmill.runs.records import Record
-from gristmill.runs.retraining_record import DataChanges
+from gristmill.runs.retraining_record import DataChanges, Drift, Judgement
 from gristmill.training.deadline import check_deadlines
 from helpers.support import edit, wait_until
 
@@ -58,7 +59,7 @@ def events(monkeypatch: pytest.MonkeyPatch) -> Events:
 
 
 def retraining_in(project: Path) -> Retrain:
-    """Return a function that retrains a project on the first so many months, some of them changed."""
+    """Return a function that retrains a project on the first so many months, some changed, and accepts them."""
     from gristmill.flows.retrain import retrain
 
     lines = (ROOT / "data/samples/sunspots.csv").read_text().splitlines()
@@ -66,7 +67,7 @@ def retraining_in(project: Path) -> Retrain:
 
     def call(months: int, *overrides: str, change: Callable[[list[str]], list[str]] = list) -> Record:
         (project / "series.csv").write_text("\n".join(change(lines[: months + 1])) + "\n")
-        return Record.model_validate(retrain("small", list(overrides), str(project)))
+        return Record.model_validate(retrain("small", list(overrides), str(project), accept=True))
 
     return call
 
@@ -229,9 +230,9 @@ def test_without_a_champion_the_best_baseline_is_the_yardstick(project: Path, re
 
     assert record.retraining is not None
     assert record.retraining.judgement is not None
-    scores, best = record.retraining.judgement.scores, record.retraining.judgement.best_baseline
-    assert best is not None
-    assert scores["challenger"] > scores[best]
+    scores = record.retraining.judgement.scores
+    best = min(scores, key=lambda name: scores[name])
+    assert best != "challenger"
     assert told(record)[0] == "promoted"
     assert f", worse than {best} with {scores[best]:.5g} by at most one standard error, " in told(record)[1]
 
@@ -268,6 +269,43 @@ def test_a_champion_that_does_not_follow_a_shift_is_replaced_before_the_judging_
     assert judged.retraining
     assert judged.retraining.judgement
     assert {"challenger", "champion"} < set(judged.retraining.judgement.scores)
+
+
+def promote_anything(*given: Any) -> Judgement:
+    return judge_contest(*given).model_copy(update={"promoted": True})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("better", [None, "naive"])
+def test_after_an_alarm_a_promoted_challenger_is_compared_with_simple_models(
+    project: Path, retrain: Retrain, monkeypatch: pytest.MonkeyPatch, better: str | None
+) -> None:
+    promoted_by_hand(project, 300)
+    monkeypatch.setattr("gristmill.retraining.gate.judge_contest", promote_anything)
+    monkeypatch.setattr(Drift, "has_error_alarm", True)
+    compared: list[tuple[Contest, Contest]] = []
+
+    def compare(simple: Contest, challenger: Contest, *_: Any) -> str | None:
+        compared.append((simple, challenger))
+        return better
+
+    monkeypatch.setattr("gristmill.retraining.recovery.better_than_challenger", compare)
+
+    record = retrain(330)
+
+    assert record.retraining
+    assert (told(record)[0], record.retraining.recovered) == ("promoted", better is not None)
+    assert told(record)[1].startswith("naive is better than the challenger after an alarm: mae ") == bool(better)
+    ((simple, challenger),) = compared
+    np.testing.assert_allclose(simple.errors["naive"], challenger.errors["naive"])  # the same forecasts are judged
+    stages = ["ingest", "preprocess", "train", "evaluate", "refit", "export"]
+    assert better or list(record.stages) == stages
+    assert better is None or "train" not in record.stages
+    champion = registry(project).champion("small")
+    assert champion
+    assert (champion.number, champion.references) == (2, record.references)
+    forecast = Project.open(project).predict("small")
+    assert (forecast["sunspots"].nunique() == 1) == bool(better)
 
 
 @pytest.mark.slow

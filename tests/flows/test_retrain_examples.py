@@ -41,6 +41,9 @@ def test_a_model_of_examples_is_kept_fresh(domain: str, tmp_path: Path) -> None:
     (tmp_path / "pipelines.toml").write_text(TOML + RULES.format(domain=domain) + one_format)
     registry = Registry(Project.open(tmp_path).catalogue.store)
     WRITERS[domain](tmp_path, 2)
+    first_waits = retrained("gate.window=50")  # a first model needs as many judged rows as any other
+    assert told(first_waits)[0] == "waiting"
+    assert list(first_waits.stages) == ["ingest", "preprocess"]
 
     weak = Project.open(tmp_path, {domain: ["train.learning_rate=1e-9"]})  # most networks are better
     first = weak.run(domain).record

@@ -153,7 +153,7 @@ def test_a_trial_is_never_taken_for_a_run_of_the_pipeline(swept: Path, command: 
         assert "no successful run" in said.err
     trial = records(swept)[0]
     assert command("show", "small", "--run", trial.id, "--json").json["run"]["trial"] is True
-    assert "trial, succeeded" in command("runs", "small").out
+    assert "trial, succeeded" in command("history", "small").out
 
 
 def test_what_the_sweep_of_today_finds_is_kept_and_a_point_that_is_no_longer_named_removed(

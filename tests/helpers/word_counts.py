@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from gristmill.settings.base import AnyShare, Settings
+from gristmill.settings.arrivals import Arrivals
+from gristmill.settings.base import Settings
 from gristmill.settings.data_schema import Expectations
 from gristmill.settings.domain import Domain, Options
 from gristmill.settings.kinds import Kinds
@@ -16,7 +17,6 @@ class Ingest(Settings):
     """Which words count."""
 
     shortest: int = 1  # letters
-    max_lost: AnyShare = 0.05
 
 
 def ingest(source: Any, ingest: Ingest, paths: tuple[Path, ...], out: Path) -> dict[str, int]:
@@ -31,6 +31,7 @@ COUNTS = Domain(
     tables={
         "source": Kinds(("gristmill.sources.documents",)),
         "ingest": Ingest,
+        "arrivals": Arrivals,
         "gate": Gate,
         "schedule": Schedule,
     },

@@ -1,4 +1,4 @@
-"""The commands that train, show and compare: `plan`, `run`, `sweep`, `report`, `compare`, `ls`, `runs` and `show`."""
+"""The commands that run, show and compare: `plan`, `run`, `sweep`, `report`, `compare`, `ls`, `history` and `show`."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -6,6 +6,7 @@ import typer
 
 from gristmill.cli import console, output, progress_bar
 from gristmill.cli.options import (
+    Accept,
     Budget,
     Jobs,
     Json,
@@ -44,6 +45,7 @@ def run(
     refresh: Refresh = None,
     jobs: Jobs = None,
     budget: Budget = None,
+    accept: Accept = False,
     as_json: Json = False,
 ) -> None:
     """Run all stages that are not up to date, and print the scores, report and bundle."""
@@ -56,7 +58,7 @@ def run(
     if len(names) > 1 and project.runs_in_parallel(jobs):
         steps = {name: _plan(project, name, refresh, as_json, budget) for name in names}
         with progress_bar.working():
-            ended = project.run_all(names, refresh, jobs, steps, budget)
+            ended = project.run_all(names, refresh, jobs, steps, budget, accept)
         for name, result in ended.items():
             if isinstance(result, WorkError):
                 errors.append(result)
@@ -69,7 +71,7 @@ def run(
         for name in names:
             plan = _plan(project, name, refresh, as_json, budget)
             with progress_bar.working():
-                results.append(project.run(name, refresh, plan, jobs, budget))
+                results.append(project.run(name, refresh, plan, jobs, budget, accept))
             if not as_json and not is_fresh(plan):
                 _show(results[-1])
 
@@ -172,21 +174,33 @@ def ls(
         output.show_status(pipelines, everything)
 
 
-def runs(name: Name, as_json: Json = False) -> None:
-    """List a pipeline's runs, newest first, with their scores."""
+def history(name: Name, as_json: Json = False) -> None:
+    """List a pipeline's runs, newest first, with their scores, and why new data was set aside."""
+    from gristmill.reports.retraining import write_retraining
+    from gristmill.retraining.arrivals import unused_arrival
     from gristmill.runs.records import headline
 
+    # Read the runs, and draw the newest retraining or the data that was set aside.
     with progress_bar.working("runs", "reading"):
         project = open_project()
-        project.catalogue.pipeline(name)
+        pipeline = project.catalogue.pipeline(name)
         project.runs.pull(name)
         rows = [(record, headline(record, project.store)) for record in project.runs.newest_first(name)]
+        unused = unused_arrival(pipeline, project.store)
+        retrained = next((record for record, _ in rows if record.retraining), None)
+        drawn = unused if unused and unused.set_aside else retrained
+        page = write_retraining(drawn, pipeline.description, project.store) if drawn and not as_json else None
+
+    # Print them.
     if as_json:
         scores = [score.as_json() if score else None for _, score in rows]
         documents = [record.model_dump(mode="json") for record, _ in rows]
         output.show_json([run | {"headline": score} for run, score in zip(documents, scores, strict=True)])
-    else:
-        output.show_runs(rows)
+        return
+    output.show_runs(rows)
+    output.show_arrivals([record for record, _ in rows])
+    if page:
+        output.show_report(page)
 
 
 def show(

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gristmill.cli import console, output, progress_bar
-from gristmill.cli.options import AsOf, Json, Name, RunId, Set, open_project, version_argument
-from gristmill.errors import RequestError
+from gristmill.cli.options import Accept, AsOf, Json, Name, RunId, Set, open_project, version_argument
+from gristmill.errors import RequestError, count_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,7 +19,7 @@ _MAX_ROWS = 5  # of each kind of change, on the terminal
 _MIN_WIDTH = 20  # of descriptions and values on a narrow terminal
 
 
-def retrain(name: Name, set_: Set = None, as_of: AsOf = None, as_json: Json = False) -> None:
+def retrain(name: Name, set_: Set = None, as_of: AsOf = None, accept: Accept = False, as_json: Json = False) -> None:
     """Retrain a pipeline if its data has changed, and promote the new model if it is better.
 
     The exit status is 3 if the new model was not better.
@@ -30,7 +30,7 @@ def retrain(name: Name, set_: Set = None, as_of: AsOf = None, as_json: Json = Fa
         raise typer.Exit(0 if reproduce(name, as_of, set_, as_json) else EXIT_REJECTED)
     project = open_project(overrides={name: set_ or []})
     with progress_bar.working("data", "reading"):
-        record = project.retrain(name)
+        record = project.retrain(name, accept)
     retraining = record.retraining
     if as_json:
         output.show_json(record.model_dump(mode="json"))
@@ -108,10 +108,19 @@ def promote(
 
 
 def rollback(name: Name) -> None:
-    """Roll back to the version that served before the champion."""
+    """Roll back to the version that served before the champion, and to the data that it was made from.
+
+    Without such a version, the champion stays, and newer data is withdrawn.
+    """
     with progress_bar.working("bundle", "reading"):
-        promotion = open_project().rollback(name)
+        project = open_project()
+        promotion = project.rollback(name)
+        run = project.version(name, promotion.version).run
     _show(promotion)
+    if promotion.withdrawn:
+        count = count_of(len(promotion.withdrawn), "later runs")
+        console.write_sentence(f"withdrawn: the data of {count}; predictions use that of run {run}")
+        console.write_sentence("next retraining: uses the source again once its content has changed")
 
 
 def diff(

@@ -102,9 +102,9 @@ class ExampleRetraining(DomainRetraining):
             inputs=self.input_drift(ingest, examples, folders),
         )
 
-    def judgeable(self, challenger: Folders, champion: Champion) -> int:
-        """Count the examples of the challenger's test set that neither model knows."""
-        _, unseen = self.unseen_test_examples(challenger, champion.folders)
+    def judgeable(self, challenger: Folders, champion: Champion | None) -> int:
+        """Count the examples of the challenger's test set that neither it nor the champion knows."""
+        _, unseen = self.unseen_test_examples(challenger, champion.folders if champion else challenger)
         return int(unseen.sum())
 
     def contest(self, challenger: Folders, champion: Champion | None, steps: int | None = None) -> Contest:

@@ -1,6 +1,7 @@
 """Text generation: models that continue a text."""
 
 from gristmill.domains.generation import settings
+from gristmill.settings.arrivals import Arrivals
 from gristmill.settings.domain import Domain
 from gristmill.settings.kinds import Kinds
 from gristmill.settings.schedule import Gate, Schedule
@@ -24,6 +25,7 @@ GENERATION = Domain(
     tables={
         "source": Kinds(("gristmill.sources.documents",)),
         "ingest": settings.Ingest,
+        "arrivals": Arrivals,
         "preprocess": settings.Preprocess,
         "model": Kinds(("gristmill.domains.generation.models",), are_models=True),
         "train": settings.Train,

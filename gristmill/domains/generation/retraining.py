@@ -81,8 +81,11 @@ class TextRetraining(DomainRetraining):
             inputs=[share_drift("unknown tokens", new_unknown, unknown, "held-out text")],
         )
 
-    def judgeable(self, challenger: Folders, champion: Champion) -> int:
+    def judgeable(self, challenger: Folders, champion: Champion | None) -> int:
         """Return the number of lines after all text that either model was trained or selected on."""
+        if champion is None:
+            text = whole_text(challenger["ingest"])
+            return text.count("\n", len(text) - dataset.read(challenger["preprocess"]).layout.characters["test"])
         text, begin = _unseen_text(challenger, champion.folders)
         return text.count("\n", begin)
 

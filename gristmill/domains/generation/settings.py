@@ -6,7 +6,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from gristmill.domains.text.settings import TokenSettings
-from gristmill.settings.base import AnyShare, Fit, PositiveFloat, PositiveInt, Seed, Settings, Share
+from gristmill.settings.arrivals import REPLACED
+from gristmill.settings.base import Fit, PositiveFloat, PositiveInt, Seed, Settings, Share
 from gristmill.settings.data_schema import Bounds, Expectations
 from gristmill.settings.domain import Options
 
@@ -16,8 +17,9 @@ Temperatures = Annotated[tuple[PositiveFloat, ...], Field(strict=False, min_leng
 class Ingest(Settings):
     """Limits on the texts."""
 
+    retired: ClassVar = REPLACED
+
     max_characters: PositiveInt = 20_000_000  # maximum total length; n-grams take up to 100 bytes per character
-    max_lost: AnyShare = 0.05  # maximum share of the last successful run's data that may be missing before a run fails
 
 
 class Schema(Expectations):

@@ -2,6 +2,7 @@
 
 from gristmill.domains.common.classification.settings import Evaluate
 from gristmill.domains.tabular import settings
+from gristmill.settings.arrivals import Arrivals
 from gristmill.settings.domain import Domain, Monitored
 from gristmill.settings.kinds import Kinds
 from gristmill.settings.schedule import Gate, Schedule
@@ -24,6 +25,7 @@ TABULAR = Domain(
     tables={
         "source": Kinds(("gristmill.sources.tables",)),
         "ingest": settings.Ingest,
+        "arrivals": Arrivals,
         "preprocess": settings.Preprocess,
         "model": Kinds(("gristmill.domains.tabular.models",), are_models=True),
         "train": settings.Train,

@@ -4,6 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from gristmill.settings.arrivals import REPLACED
 from gristmill.settings.base import (
     AnyShare,
     Column,
@@ -30,7 +31,7 @@ ANSWER_COLUMNS = {"regression": _OF_NUMBERS, "classification": (*_OF_NUMBERS, "p
 class Ingest(Settings):
     """Task, and roles of the source's columns. Cells may be empty; rows without a target are left out."""
 
-    retired: ClassVar = {
+    retired: ClassVar = REPLACED | {
         "missing": "Empty cells are inputs now, and their rows are kept: remove the key. To drop such rows, use "
         "source.prepare; to limit them, set missing of a column in schemas/PIPELINE.toml."
     }
@@ -44,7 +45,6 @@ class Ingest(Settings):
     part: OptionalColumn = None  # column that names the set of each row: train, validation or test
     metadata: Columns = ()  # columns to keep without predicting from them, such as preprocess.group
     quarantine: AnyShare = 0.0  # maximum share of unusable rows to set aside; with more, a run fails
-    max_lost: AnyShare = 0.05  # maximum share of the last successful run's rows that may be missing before a run fails
 
     @model_validator(mode="after")
     def _name_each_column_once(self) -> "Ingest":

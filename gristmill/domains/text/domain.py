@@ -1,6 +1,7 @@
 """Texts: the class of each text."""
 
 from gristmill.domains.text import settings
+from gristmill.settings.arrivals import Arrivals
 from gristmill.settings.domain import Domain, Monitored, Options
 from gristmill.settings.kinds import Kinds
 from gristmill.settings.schedule import Gate, Schedule
@@ -24,6 +25,7 @@ TEXT = Domain(
     tables={
         "source": Kinds(("gristmill.sources.tables", "gristmill.sources.texts")),
         "ingest": settings.Ingest,
+        "arrivals": Arrivals,
         "preprocess": settings.Preprocess,
         "model": Kinds(("gristmill.domains.text.models",), are_models=True),
         "train": settings.Train,

@@ -7,6 +7,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from gristmill.domains.common.classification.settings import Evaluate as ClassifierEvaluate
 from gristmill.domains.common.classification.settings import Part
 from gristmill.domains.common.classification.settings import Train as ClassifierTrain
+from gristmill.settings.arrivals import REPLACED
 from gristmill.settings.base import (
     MAX_COUNT,
     AnyShare,
@@ -30,6 +31,8 @@ Length = (
 class Ingest(Settings):
     """Meaning of the source's columns, and limits."""
 
+    retired: ClassVar = REPLACED
+
     text: Column = "text"  # column of texts
     label: Column = "label"  # column of labels
     part: OptionalColumn = None  # column of train, validation or test; not needed for sources with their own parts
@@ -38,7 +41,6 @@ class Ingest(Settings):
     missing: Literal["error", "drop"] = "error"  # how to handle rows without text or label
     max_characters: PositiveInt = 1_000_000  # maximum length of a text
     quarantine: AnyShare = 0.0  # maximum share of unusable rows to set aside; with more, a run fails
-    max_lost: AnyShare = 0.05  # maximum share of the last successful run's data that may be missing before a run fails
 
 
 class Schema(TableSchema):

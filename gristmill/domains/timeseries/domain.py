@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gristmill.domains.timeseries import settings
+from gristmill.settings.arrivals import SeriesArrivals
 from gristmill.settings.domain import Domain, Monitored
 from gristmill.settings.kinds import Kinds
 from gristmill.settings.messages import Problem
@@ -49,6 +50,7 @@ TIMESERIES = Domain(
     tables={
         "source": Kinds(("gristmill.sources.tables", "gristmill.sources.series")),
         "ingest": settings.Ingest,
+        "arrivals": SeriesArrivals,
         "preprocess": settings.Preprocess,
         "model": Kinds(("gristmill.domains.timeseries.models",), are_models=True),
         "train": settings.Train,

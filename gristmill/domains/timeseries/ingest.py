@@ -23,6 +23,7 @@ from gristmill.domains.timeseries.data.grid import OffGrid, infer_frequency, on_
 from gristmill.domains.timeseries.data.times import read_times, to_utc
 from gristmill.domains.timeseries.settings import Ingest, Schema
 from gristmill.errors import RequestError
+from gristmill.sources.file_content import lacks_line_end
 from gristmill.sources.quarantine import Quarantine
 from gristmill.sources.rows import Rows, TableSource
 from gristmill.util.chunking import split_by_size
@@ -43,7 +44,8 @@ def ingest(
       Each series begins when the last of its targets begins and ends when the first of them ends.
       With `gaps = "drop"` rows with a gap are left out, and the remaining rows count as consecutive observations.
     - `future.parquet`, if columns are known ahead: `unique_id`, `ds` and these columns in the rows after that.
-    - `summary.json`: columns, frequency, span, counts, missing values (also at times without a row) and statistics.
+    - `summary.json`: columns, frequency, span, whether all files end with a line break, counts, missing values (also at
+      times without a row) and statistics.
 
     The schema has rules for the rows as the source has them, before repairs. Returns the counts of rows and of repairs
     that are not zero. Rows that cannot be used are set aside, up to the share `quarantine`, and listed in
@@ -81,6 +83,7 @@ def _ingest(
     counts |= source.counts
     summary: dict[str, Any] = {"targets": ingest.target, "inputs": ingest.inputs, "known": ingest.known}
     summary |= {"frequency": frequency, "series": len(by_series.rows.ids), "first": str(first), "last": str(last)}
+    summary["line_ends"] = not any(map(lacks_line_end, paths))
     del by_series
     quantiles, statistics = ("min", "quarter", "median", "three_quarters", "max"), {}
     for name in names:

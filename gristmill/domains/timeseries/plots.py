@@ -30,6 +30,35 @@ def forecast_figure(first: pd.DataFrame, best_baseline: str, flagged: pd.DataFra
     return figure
 
 
+def arrival_figure(now: pd.DataFrame, then: pd.DataFrame, columns: list[str]) -> "Figure":
+    """Draw the values that differ most from what was known, in one column of one series, now and before."""
+    # Choose the column and the row with the largest difference; a new row counts as its distance from the known mean.
+    both = now.merge(then, "outer", ["unique_id", "ds"], suffixes=("", " before")).sort_values(["unique_id", "ds"])
+    both = both.reset_index(drop=True)
+    distances = {}
+    for name in columns:
+        known = both[f"{name} before"].groupby(both["unique_id"])
+        unit = known.transform("std").replace(0.0, np.nan).fillna(1.0)
+        distance = (both[name] - both[f"{name} before"].fillna(known.transform("mean"))).abs() / unit
+        distances[name] = distance.fillna(0.0)
+    column = max(distances, key=lambda name: distances[name].max())
+    row = int(distances[column].to_numpy().argmax())
+    series = both["unique_id"].iloc[row]
+    of_series = np.flatnonzero(both["unique_id"] == series)
+    begin = max(of_series[0], min(row - 2 * _MIN_VALUES_SHOWN, of_series[-1] + 1 - 4 * _MIN_VALUES_SHOWN))
+    shown = both.iloc[begin : min(of_series[-1] + 1, begin + 4 * _MIN_VALUES_SHOWN)]
+
+    # Draw it.
+    figure, (axes,) = canvas()
+    axes.plot(shown["ds"], shown[column], "o-", color=ACCENT, markersize=3, label="new data, set aside")
+    axes.plot(shown["ds"], shown[f"{column} before"], color=TRUTH, label="data in use")
+    axes.set_ylabel(f"{column} of {series}" if both["unique_id"].nunique() > 1 else column, parse_math=False)
+    if shown["ds"].dtype.kind == "M":
+        date_ticks(axes)
+    legend(axes)
+    return figure
+
+
 def _fill_intervals(axes: "Axes", table: pd.DataFrame) -> None:
     """Fill the widest interval between the quantiles of a table, and one of half as many levels."""
     quantiles = [*quantile_columns(table).items()]

@@ -4,11 +4,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from gristmill.domains.timeseries import arrivals, plots
 from gristmill.domains.timeseries.data import dataset
 from gristmill.domains.timeseries.data.dataset import PARTS, Layout, Prepared
 from gristmill.domains.timeseries.data.shifted_times import describe_shift, may_be_time_zone, time_shift
@@ -45,6 +46,9 @@ from gristmill.scores import MODEL, Scores
 from gristmill.settings.base import Settings
 from gristmill.settings.selection import Auto, Select
 from gristmill.util.table_io import read_document, read_table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _KEYS = ["unique_id", "ds"]
 _MAX_SERIES_LISTED = 5
@@ -141,9 +145,23 @@ class SeriesRetraining(DomainRetraining):
         lost = LostRows(int(missing.sum()), len(then), "rows", first)
         if not shift:
             return lost
-        zone = ", set ingest.timezone if the source now uses another time zone" * may_be_time_zone(shift)
+        zone = "; set ingest.timezone if the source now uses another time zone" * may_be_time_zone(shift)
         cause = f"all times moved by {describe_shift(shift)}"
-        return replace(lost, cause=cause, remedy=f"Restore the original times{zone}")
+        return replace(lost, cause=cause, remedy=zone)
+
+    def broken_rules(self, ingest: Path, before: Path, rules: Any, clock: datetime) -> dict[str, str]:
+        return arrivals.broken_rules(ingest, before, rules, clock)
+
+    def draw_arrival(self, ingest: Path, before: Path) -> "list[Figure]":
+        now, then = (read_table(folder / "series.parquet") for folder in (ingest, before))
+        known = read_document(before / "summary.json")
+        columns = [name for name in (*known["targets"], *known["inputs"]) if name in now]
+        if now.empty or not columns or now["ds"].dtype.kind != then["ds"].dtype.kind:
+            return []
+        return [plots.arrival_figure(now, then, columns)]
+
+    def contradicted_rules(self, ingest: Path, rules: Any) -> dict[str, str]:
+        return arrivals.contradiction(ingest, rules)
 
     def drift(self, ingest: Path, champion: Champion) -> Drift:
         """Compare the champion's errors and inputs since its training with those before.

@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from gristmill.domains.timeseries.models.classical import Autoregression, Ets
 from gristmill.domains.timeseries.models.naive import Differencing, Drift, MovingAverage, Naive, SeasonalNaive
+from gristmill.settings.arrivals import REPLACED
 from gristmill.settings.base import (
     AnyShare,
     Columns,
@@ -29,6 +30,8 @@ Normalise = Literal["none", "last", "mean", "reversible"]
 class Ingest(Settings):
     """Roles of the source's columns, and repairs of the series."""
 
+    retired: ClassVar = REPLACED
+
     time: Columns  # column of times, or columns of year, month, day, hour, minute and second in this order
     target: Columns  # column of the values to forecast, or several columns that are forecast together
     series: Columns = ()  # column of series names, or columns that together name a series; none for a single series
@@ -42,7 +45,6 @@ class Ingest(Settings):
     duplicates: Literal["error", "first", "last", "mean"] = "error"  # row to use if several have the same time
     gaps: Literal["error", "interpolate", "forward_fill", "seasonal", "drop"] = "error"  # how to handle missing values
     quarantine: AnyShare = 0.0  # maximum share of unusable rows to set aside; with more, a run fails
-    max_lost: AnyShare = 0.05  # maximum share of the last successful run's data that may be missing before a run fails
 
     @model_validator(mode="after")
     def _check_columns(self) -> "Ingest":

@@ -5,6 +5,7 @@ from typing import Any
 
 from gristmill.domains.common.classification.settings import Evaluate, Train
 from gristmill.domains.vision import settings
+from gristmill.settings.arrivals import Arrivals
 from gristmill.settings.domain import Domain, Monitored, Options
 from gristmill.settings.kinds import Kinds
 from gristmill.settings.schedule import Gate, Schedule
@@ -38,6 +39,7 @@ VISION = Domain(
     tables={
         "source": Kinds(("gristmill.sources.images",)),
         "ingest": settings.Ingest,
+        "arrivals": Arrivals,
         "preprocess": settings.Preprocess,
         "augment": settings.Augment,
         "model": Kinds(("gristmill.domains.vision.models",), are_models=True),

@@ -1,10 +1,11 @@
 """Settings of a vision pipeline in `pipelines.toml`."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from gristmill.domains.common.classification.settings import Part
+from gristmill.settings.arrivals import REPLACED
 from gristmill.settings.base import (
     AnyShare,
     ImageSize,
@@ -21,9 +22,10 @@ from gristmill.settings.data_schema import Bounds, Classes, Expectations
 class Ingest(Settings):
     """Limits for the photos of the source."""
 
+    retired: ClassVar = REPLACED
+
     max_pixels: PositiveInt = 50_000_000  # maximum per image; larger images are not decoded and count as unreadable
     corrupt: AnyShare = 0.01  # maximum share of unreadable images before a run fails; they are left out
-    max_lost: AnyShare = 0.05  # maximum share of the last successful run's photos that may be missing before it fails
 
 
 class Schema(Expectations):

@@ -4,7 +4,6 @@ import codecs
 import csv
 import io
 import logging
-import os
 import re
 import warnings
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -18,7 +17,7 @@ from pydantic import Field, model_validator
 
 from gristmill.errors import DataError, count_of
 from gristmill.settings.base import NonNegativeInt, Number, PositiveInt
-from gristmill.sources.file_content import check_table, open_unpacked, read_bytes, unknown_encoding
+from gristmill.sources.file_content import check_table, lacks_line_end, open_unpacked, read_bytes, unknown_encoding
 from gristmill.sources.number_cells import MULTIPLIER, grouped_digits, parse_numbers, plain_numbers
 from gristmill.sources.rows import FILE_ROW, UnusableRows, check_columns, requested_columns, unusable_in_file
 from gristmill.sources.tables.table_files import TableFiles, check_finite
@@ -262,14 +261,7 @@ def log_ends(source: Csv, paths: Sequence[Path]) -> None:
     """Log the rows that are left out at the end of CSV files, and a warning if a last row has no line end."""
     if source.footer and (rows := [(path, row) for path in paths for row in source.footer_rows(path)]):
         logger.info("%s row %d: left out as footer (%s)", *rows[0], count_of(len(rows), "such rows"))
-    cut = []
-    for path in paths:
-        with path.open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - 4))
-            end = file.read().rstrip(b"\0")
-        if not end.endswith((b"\n", b"\r")) and not path.name.lower().endswith(".gz"):  # a cut one cannot be unpacked
-            cut.append(path)
-    if cut:
+    if cut := list(filter(lacks_line_end, paths)):
         logger.warning(
             "%s: the last row has no line end (%s). If the file was cut, the last value may be wrong.",
             *(cut[0], count_of(len(cut), "such files")),

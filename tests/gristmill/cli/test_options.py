@@ -36,7 +36,7 @@ def ask(monkeypatch: pytest.MonkeyPatch, line: str) -> None:
     [
         ("gristmill run s", ["small", "smooth"]),
         ("gristmill run small smo", ["smooth"]),
-        *((f"gristmill {word} sma", ["small"]) for word in ("plan", "show", "runs", "report", "models", "promote")),
+        *((f"gristmill {word} sma", ["small"]) for word in ("plan", "show", "history", "report", "models", "promote")),
         *((f"gristmill {word} sma", ["small"]) for word in ("retrain", "sweep", "predict", "doctor", "schedule")),
         ("gristmill run small --refresh e", ["evaluate", "export"]),
         ("gristmill run smooth --refresh re", []),

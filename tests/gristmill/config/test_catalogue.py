@@ -47,8 +47,8 @@ def test_a_sound_file_gives_settings_with_defaults_filled_in(project: Path) -> N
     assert pipeline.tables["source"] == Csv(kind="csv", path="series.csv")
     assert pipeline.tables["train"] == Train()
     assert list(pipeline.tables) == [
-        "source", "ingest", "preprocess", "model", "train", "backtest", "select", "evaluate", "export", "gate",
-        "schedule",
+        "source", "ingest", "arrivals", "preprocess", "model", "train", "backtest", "select", "evaluate", "export",
+        "gate", "schedule",
     ]  # fmt: skip
     assert pipeline.values()["preprocess"] == {
         "history": 12,
@@ -297,8 +297,8 @@ def test_a_whole_table_is_set_in_place_of_the_one_in_the_file(project: Path) -> 
         ("sweep = 3", "[pipelines.small.sweep]: expected a table. Received: 3."),
         (
             "sweep = { trian.epochs = [3] }",
-            "[pipelines.small.sweep] unknown key 'trian'. Did you mean 'train'? Known: backtest, draws, evaluate, "
-            "export, gate, ingest, model, points, preprocess, schedule, seed, seeds, select, source, train.",
+            "[pipelines.small.sweep] unknown key 'trian'. Did you mean 'train'? Known: arrivals, backtest, draws, "
+            "evaluate, export, gate, ingest, model, points, preprocess, schedule, seed, seeds, select, source, train.",
         ),
         (
             "sweep = { seeds = 0, train.epochs = [3] }",

@@ -38,7 +38,7 @@ def failed_run(catalogue: Catalogue, error: str = "DataError: no rows", expected
     run = runs.start(catalogue.pipeline("small"), [], {})
     if expected:
         expect_messages(catalogue.store, run, "run")
-    return runs.finish("small", run.id, "failed", error)
+    return runs.finish("small", run.id, "failed", error=error)
 
 
 def pending(catalogue: Catalogue) -> list[str]:
@@ -70,7 +70,7 @@ def test_a_message_is_sent_once(catalogue: Catalogue, webhook: Webhook) -> None:
 def test_a_run_without_messages_leaves_nothing(catalogue: Catalogue, webhook: Webhook) -> None:
     run = Runs(catalogue.store).start(catalogue.pipeline("small"), [], {})
     with messages_about(catalogue, run, None):  # with --set, or a trial
-        Runs(catalogue.store).finish("small", run.id, "failed", "any")
+        Runs(catalogue.store).finish("small", run.id, "failed", error="any")
     assert not (catalogue.store.root / "notifications").exists()
 
     with messages_about(catalogue, run, "run"):

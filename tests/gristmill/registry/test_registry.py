@@ -233,8 +233,8 @@ def test_rolling_back_leads_to_who_served_before_and_never_to_who_did_not(regist
     with pytest.raises(RequestError) as raised:
         registry.rollback("small", "and this")
     assert str(raised.value) == (
-        "pipeline 'small': no version served before its champion, v1. Choose one: gristmill models small, then: "
-        "gristmill promote small VERSION."
+        "pipeline 'small': no version served before its champion, v1, and no run has read newer data. Choose a "
+        "version: gristmill models small, then: gristmill promote small VERSION."
     )
     assert registry.champion("small") == registry.version("small", 1)
 

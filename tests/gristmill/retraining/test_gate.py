@@ -8,6 +8,7 @@ import pytest
 from gristmill.retraining.gate import (
     Contest,
     best_baseline,
+    cross_fitted,
     judge_contest,
     keeps_recipe,
     with_winner,
@@ -107,7 +108,9 @@ def test_a_baseline_that_is_not_finite_counts_as_absent() -> None:
     best = best_baseline(document, errors)
 
     assert best == "naive"
+    del errors.errors["unscored"]
     assert judge_contest(errors, Gate(), best).why == "mae 1, not worse than naive with 2" + FIRST
+    errors.errors["unscored"] = np.zeros(10)
     del document.baselines["naive"]
     assert best_baseline(document, errors) is None
 
@@ -158,15 +161,83 @@ def test_the_champions_recipe_is_kept_unless_a_new_selection_is_better_by_the_ma
     assert keeps_recipe(contest(new, 3.0), contest(old, 3.0), Gate(margin=margin)) is kept
 
 
-@pytest.mark.parametrize(
-    ("kept", "challenger", "other"), [(True, 2.0, "new selection"), (False, 1.0, "champion's recipe")]
-)
-def test_the_better_recipe_is_judged_against_the_model_that_serves(kept: bool, challenger: float, other: str) -> None:
+@pytest.mark.parametrize(("kept", "challenger"), [(True, 2.0), (False, 1.0)])
+def test_the_better_recipe_is_judged_against_the_model_that_serves(kept: bool, challenger: float) -> None:
     found = with_winner(contest(1.0, 3.0, naive=4.0), contest(2.0, 3.0, naive=4.0), kept)
 
     means = {name: errors.mean() for name, errors in found.errors.items()}
-    assert means == {CHALLENGER: challenger, CHAMPION: 3.0, "naive": 4.0, other: 3.0 - challenger}
+    recipes = {"new selection": 1.0, "champion's recipe": 2.0}
+    assert means == {CHALLENGER: challenger, CHAMPION: 3.0, "naive": 4.0} | recipes
     assert judge_contest(found, Gate(), "naive").promoted
+
+
+def recipes(new: list[float], old: list[float], block: int, weights: Any = None) -> tuple[Contest, Contest]:
+    """Return the contests of a new selection and the champion's recipe, whose champion has errors of 2."""
+    champion = {CHAMPION: np.full(len(new), 2.0)}
+    first, second = (Contest("mae", {CHALLENGER: np.array(x)} | champion, block, weights=weights) for x in (new, old))
+    return first, second
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "block", "judged"),
+    [
+        ([1, 1, 1, 1], [2, 2, 2, 2], 1, [1, 1, 1, 1]),  # the halves agree
+        ([1, 1, 3, 3], [2, 2, 2, 2], 1, [2, 2, 3, 3]),  # each half chose the recipe that is worse on the other one
+        ([1, 3, 1, 3], [2, 2, 2, 2], 0, [2, 3, 2, 3]),  # independent items: every second one
+        ([1, 3, 3], [2, 2, 2], 1, [2, 3, 3]),
+        ([NAN, 1, 1, 1], [2, 2, 2, 2], 1, [NAN, 1, 2, 2]),
+        ([1], [2], 1, [1]),
+        ([3], [2], 0, [2]),
+    ],
+)
+def test_each_half_is_judged_with_the_recipe_that_is_better_on_the_other(
+    new: list[float], old: list[float], block: int, judged: list[float]
+) -> None:
+    found = cross_fitted(*recipes(new, old, block), Gate())
+
+    np.testing.assert_array_equal(found.errors[CHALLENGER], judged)
+    np.testing.assert_array_equal(found.errors["new selection"], new)
+    np.testing.assert_array_equal(found.errors["champion's recipe"], old)
+
+
+def test_the_choice_within_a_half_counts_weights() -> None:
+    found = cross_fitted(*recipes([1, 4, 1, 1], [2, 2, 2, 2], 1, np.array([9.0, 1.0, 1.0, 1.0])), Gate())
+
+    assert found.errors[CHALLENGER].tolist() == [1, 4, 1, 1]
+
+
+@pytest.mark.slow
+def test_the_difference_to_an_equal_champion_is_unbiased() -> None:
+    random, plain, crossed = np.random.default_rng(0), [], []
+    for _ in range(1_000):
+        errors = np.abs(random.normal(size=(3, 30)))
+        new, old = (Contest("mae", {CHALLENGER: own, CHAMPION: errors[2]}, block=1) for own in errors[:2])
+        kept = keeps_recipe(new, old, Gate(margin=0.0))
+        plain.append(judge_contest(with_winner(new, old, kept), Gate(), None).difference)
+        unbiased = cross_fitted(new, old, Gate(margin=0.0))
+        crossed.append(judge_contest(with_winner(new, old, kept), Gate(), None, unbiased).difference)
+
+    assert np.mean(plain) > 0.05
+    assert abs(np.mean(crossed)) < 0.015  # 2.5 standard errors
+
+
+def test_the_reported_difference_is_that_of_the_cross_fit() -> None:
+    crossed, whole = contest(2.25, 2.0, naive=3.0), contest(1.5, 2.0, naive=3.0)
+
+    found = judge_contest(whole, Gate(), "naive", crossed)
+
+    assert (found.promoted, found.why) == (True, "mae 1.5 against the champion's 2 less 1%")
+    assert (found.scores[CHALLENGER], found.difference, found.interval) == (1.5, -0.25, (-0.25, -0.25))
+    assert found.items_in_words == "10 items, each half with the recipe that is better on the other half"
+    assert judge_contest(whole, Gate(), "naive").items_in_words == "10 items"
+
+
+def test_a_first_model_is_compared_with_the_best_baseline_on_the_judged_items() -> None:
+    found = judge_contest(contest(2.0, naive=3.0, drift=1.0), Gate(), "naive")
+
+    assert not found.promoted
+    assert found.why == "mae 2, worse than drift with 1 by more than one standard error, 0"
+    assert found.best_baseline == "naive"
 
 
 def squared(challenger: Any, champion: Any, **baselines: Any) -> Contest:

@@ -18,7 +18,7 @@ BROKEN: dict[str, tuple[Change, str]] = {
     "a bad cell": (lambda rows: [*rows[:50], "1753-02,much", *rows[51:]], "row 51, column 'sunspots': not a finite"),
     "a ragged row": (lambda rows: [*rows[:50], rows[50] + ",1", *rows[51:]], "row 51: 3 fields, but the header has 2"),
     "a gap": (lambda rows: [*rows[:50], *rows[51:]], "1753-02"),
-    "lost rows": (lambda rows: rows[:201], "series.csv: 100 of the 300 rows that run "),
+    "lost rows": (lambda rows: rows[:201], "100 of 300 known rows are missing"),
     "no rows": (lambda rows: rows[:1], "series.csv: no rows"),
 }
 

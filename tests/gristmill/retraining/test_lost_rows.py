@@ -14,10 +14,10 @@ from gristmill.sources.tables.csv import Csv
 from helpers.small_projects import TOML, WRITERS, read
 
 FIRST = {
-    "generation": ("20 of the 60 lines", "'40 and 41 make 81'"),
-    "tabular": ("20 of the 60 rows", "area = "),
-    "text": ("20 of the 60 examples", "'41'"),
-    "vision": ("20 of the 60 examples", "'disc/2-"),
+    "generation": ("20 of 60 known lines", "'40 and 41 make 81'"),
+    "tabular": ("20 of 60 known rows", "area = "),
+    "text": ("20 of 60 known examples", "'41'"),
+    "vision": ("20 of 60 known examples", "'disc/2-"),
 }
 
 
@@ -33,12 +33,12 @@ def test_a_loss_stops_the_run_until_it_is_accepted(domain: str, tmp_path: Path) 
     for _ in range(2):  # the second finds the ingested data in the store
         with pytest.raises(DataError) as raised:
             read(tmp_path, domain)
-        assert f"{counted} that run {first.id} read are missing, the first: {named}" in str(raised.value)
+        assert f"{counted} are missing, the first: {named}" in str(raised.value)
         assert str(raised.value).startswith(str(tmp_path))
-        assert "--set ingest.max_lost=1, or set max_lost in [pipelines." in str(raised.value)
+        assert f"[pipelines.{domain}.arrivals]. If the data is right: gristmill retrain {domain}" in str(raised.value)
         assert len(str(raised.value).splitlines()) == 1
 
-    accepted = read(tmp_path, domain, "ingest.max_lost=1")
+    accepted = read(tmp_path, domain, "arrivals.max_lost=1")
     assert read(tmp_path, domain).references["ingest"] == accepted.references["ingest"]
     assert accepted.references["ingest"] != first.references["ingest"]
 
@@ -52,9 +52,9 @@ def test_other_settings_of_what_is_read_are_another_data_set(tmp_path: Path) -> 
     other = read(tmp_path, "tabular", 'ingest.numbers=["area"]')
 
     assert other.outcome == "succeeded"
-    with pytest.raises(DataError, match="40 of the 60 rows"):
-        read(tmp_path, "tabular", "ingest.max_lost=0.6")
-    assert read(tmp_path, "tabular", "ingest.max_lost=0.7").outcome == "succeeded"
+    with pytest.raises(DataError, match="40 of 60 known rows"):
+        read(tmp_path, "tabular", "arrivals.max_lost=0.6")
+    assert read(tmp_path, "tabular", "arrivals.max_lost=0.7").outcome == "succeeded"
 
 
 def test_changed_examples_are_not_missing(tmp_path: Path) -> None:
@@ -100,18 +100,17 @@ def test_moved_times_are_the_reason_why_rows_are_missing(tmp_path: Path) -> None
         rows = [f"2024-01-{day:02d} {hour:02d}:00,{day**2}" for day in range(1, 31)]
         (tmp_path / "visits.csv").write_text("\n".join(["at,y", *rows]) + "\n")
         if hour == 0:
-            first = read(tmp_path, "visits")
+            read(tmp_path, "visits")
 
     with pytest.raises(DataError) as raised:
         read(tmp_path, "visits")
 
-    assert str(raised.value).endswith(
-        f"visits.csv: 30 of the 30 rows that run {first.id} read are missing, because all times moved by +2 hours. "
-        "ingest.max_lost = 0.05 allows 1. Restore the original times, set ingest.timezone if the source now uses "
-        "another time zone, accept this loss with --set ingest.max_lost=1, or set max_lost in "
-        "[pipelines.visits.ingest]."
-    )
-    assert read(tmp_path, "visits", "ingest.max_lost=1").outcome == "succeeded"
+    assert (
+        "visits.csv: the new data is set aside, and the last good data stays in use: 30 of 30 known rows are missing, "
+        "because all times moved by +2 hours; set ingest.timezone if the source now uses another time zone "
+        "(max_lost = 0.05). Fix the source"
+    ) in str(raised.value)
+    assert read(tmp_path, "visits", "arrivals.max_lost=1").outcome == "succeeded"
 
 
 def test_a_project_without_runs_has_lost_nothing(tmp_path: Path) -> None:

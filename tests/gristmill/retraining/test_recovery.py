@@ -6,7 +6,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from gristmill.retraining.gate import Contest
-from gristmill.retraining.recovery import clearly_better, e_value, rows_to_compare
+from gristmill.retraining.recovery import better_than_challenger, clearly_better, e_value, rows_to_compare
 from gristmill.runs.retraining_record import (
     CHALLENGER,
     CHAMPION,
@@ -150,3 +150,24 @@ def test_a_candidate_must_also_be_better_over_all_steps_by_the_margin() -> None:
     first_step, whole = contest(**{CHAMPION: 10.0}, ets=1.0), contest(**{CHAMPION: 10.0}, ets=9.95)
 
     assert clearly_better(first_step, whole, ["ets"], GATE) is None
+
+
+@pytest.mark.parametrize(
+    ("noise", "naive", "winner"),
+    [
+        (0.1, 3.0, None),
+        (0.1, 1.0, "naive"),
+        (0.1, 1.995, None),  # not by the margin
+        (9.0, 1.0, None),  # within one standard error
+    ],
+)
+def test_a_candidate_replaces_a_challenger_that_is_worse_by_more_than_one_standard_error(
+    noise: float, naive: float, winner: str | None
+) -> None:
+    errors = 2.0 + noise * np.tile([1.0, 1.0, -1.0, -1.0], 6)
+    challenger = Contest("mae", {CHALLENGER: errors}, block=1)
+    simple = contest(**{CHAMPION: 10.0}, naive=naive, ets=5.0, drift=math.nan)
+
+    assert better_than_challenger(simple, challenger, ["drift", "naive", "ets", "theta"], GATE) == winner
+    assert better_than_challenger(simple, challenger, ["drift"], GATE) is None
+    assert better_than_challenger(simple, Contest("mae", {CHALLENGER: errors[:9]}), ["naive"], GATE) is None

@@ -83,7 +83,7 @@ def test_a_record_tells_of_a_run_as_it_goes(pipeline: Pipeline, runs: Runs) -> N
     runs.note("small", begun.id, "train", TRAIN)
     assert runs.read("small", begun.id) == begun.model_copy(update={"stages": {"ingest": INGEST, "train": TRAIN}})
 
-    ended = runs.finish("small", begun.id, "failed", "DataError: the file is empty")
+    ended = runs.finish("small", begun.id, "failed", error="DataError: the file is empty")
     assert runs.read("small", begun.id) == ended
     assert (ended.outcome, ended.error) == ("failed", "DataError: the file is empty")
     assert ended.references == {"ingest": INGEST.reference, "train": TRAIN.reference}
@@ -307,7 +307,7 @@ def test_a_run_that_is_not_there_is_said_with_those_that_are(tmp_path: Path, run
     assert str(raised.value) == f"no run '20250101' of pipeline 'small'. Known: {ids[1]}, {ids[0]}."
     ids += [file_of(tmp_path, day).id for day in range(3, 9)]
     with pytest.raises(
-        RequestError, match=rf"Known: {ids[7]}, {ids[6]}, .*, {ids[3]}\. All 8: gristmill runs small\.$"
+        RequestError, match=rf"Known: {ids[7]}, {ids[6]}, .*, {ids[3]}\. All 8: gristmill history small\.$"
     ):
         runs.read("small", "20250101")
     with pytest.raises(RequestError, match=r"no run 'x' of pipeline 'other'\. Known: none\."):

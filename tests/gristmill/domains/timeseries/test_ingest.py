@@ -80,6 +80,7 @@ def test_the_series_and_its_summary_are_written(run: Run) -> None:
         "inputs": [],
         "known": [],
         "frequency": "D",
+        "line_ends": True,
         "series": 1,
         "missing": {"y": 0},
         "first": "2020-01-01 00:00:00",

@@ -122,7 +122,7 @@ def test_records_of_all_machines_are_pulled_and_those_under_way_again(machine: M
         (going.id, "running"),
         (done.id, "succeeded"),
     ]
-    Runs(here).finish("small", going.id, "failed", "in vain")
+    Runs(here).finish("small", going.id, "failed", error="in vain")
     runs.pull()
     assert [found.outcome for found in runs.newest_first("small")] == ["failed", "succeeded"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gristmill.project.project import Project
-from gristmill.retraining import source_checks
+from gristmill.retraining import arrivals
 from gristmill.runs.records import Record
 from gristmill.settings.schedule import Freshness
 from helpers.small_projects import TOML, WRITERS, read
@@ -17,7 +17,7 @@ from helpers.support import edit
 def silent(project: Path, record: Record, limit: str) -> datetime | None:
     catalogue = Project.open(project).catalogue
     pipeline = replace(catalogue.pipeline(record.pipeline), freshness=Freshness(max_age_of_data=limit))
-    return source_checks.silent_since(catalogue, pipeline, record.references["ingest"])
+    return arrivals.silent_since(catalogue, pipeline, record.references["ingest"])
 
 
 def test_a_series_is_as_old_as_its_last_observation(project: Path) -> None:
@@ -36,7 +36,7 @@ def test_other_data_is_as_old_as_the_first_run_in_a_row_that_read_it(
     found = []
     for day, batches in zip(days, (1, 2, 2, 2), strict=True):
         WRITERS["tabular"](tmp_path, batches)
-        record = read(tmp_path, "tabular", "ingest.max_lost=1")
+        record = read(tmp_path, "tabular", "arrivals.max_lost=1")
         file = tmp_path / f"data/store/runs/tabular/{record.id}.json"
         edit(file, f'"started": "{record.started.isoformat()[:19]}', f'"started": "{day.isoformat()[:19]}')
 
@@ -45,7 +45,7 @@ def test_other_data_is_as_old_as_the_first_run_in_a_row_that_read_it(
             def now(cls, tz: object = None, day: datetime = day) -> datetime:  # type: ignore[override]
                 return day + timedelta(hours=1)
 
-        monkeypatch.setattr(source_checks, "datetime", Clock)
+        monkeypatch.setattr(arrivals, "datetime", Clock)
         found.append(silent(tmp_path, record, "36 hours"))
 
     *early, last = found
