@@ -25,8 +25,8 @@ MAX_TRAINING_VALUES = 20_000  # maximum number of training values to compare new
 def combine_signs(errors: ErrorDrift | MeanDrift | None, inputs: Sequence[InputDrift]) -> Drift:
     """Return all signs of one check.
 
-    Errors and inputs share the false alarms equally. The p-value of an input is also adjusted for the number of inputs, so many
-    columns raise no more false alarms than one, and do not hide errors that have grown.
+    Errors and inputs share the false alarms equally. The p-value of an input is also adjusted for the number of inputs,
+    so many columns raise no more false alarms than one, and do not hide errors that have grown.
 
     Source: Holm, "A Simple Sequentially Rejective Multiple Test Procedure", Scandinavian Journal of Statistics 6(2),
     1979.

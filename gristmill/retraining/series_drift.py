@@ -47,10 +47,11 @@ def series_error_drift(new: Iterable[Values], before: Iterable[Values]) -> Error
         return None
     latest, held_out = np.concatenate(fresh), np.concatenate(known)
     large = float(np.quantile(held_out, _LARGE_QUANTILE, method="inverted_cdf"))
-    scores, scored = normal_scores(latest, held_out), [normal_scores(errors, held_out) for errors in known]
+    scores, scored = tail_scores(latest, held_out), [normal_scores(errors, held_out) for errors in known]
     doublings = range(math.ceil(math.log2(max(1.0, len(latest) / _MIN_LENGTH))))
     starts = [0, *(len(latest) - _MIN_LENGTH * 2**power for power in doublings)]
-    chances = [_at_any_time(_chance_of_errors(scores[start:], scored), start) for start in starts]
+    # Times that are closer than the shortest length are hardly distinguished: one of them gets the shares of all.
+    chances = [_at_any_time(_chance_of_errors(scores[start:], scored) / _MIN_LENGTH, start) for start in starts]
     return ErrorDrift(
         count=len(latest),
         mean=float(latest.mean()),
@@ -136,6 +137,28 @@ def normal_scores(values: Values, known: Values) -> Values:
     return scores
 
 
+def tail_scores(values: Values, known: Values) -> Values:
+    """Return `normal_scores`, in which values beyond all known ones follow the tail of these.
+
+    Ranks say little about such values. The tail index is estimated, plus one standard error. Known values are either
+    all positive, or their tails are assumed to be alike.
+
+    Source: Hill, "A Simple General Approach to Inference about the Tail of a Distribution", Annals of Statistics 3(5),
+    1975.
+    """
+    scores, sizes = normal_scores(values, known), np.sort(abs(known[np.isfinite(known)]))
+    tail = sizes[-max(2, round(_TAIL_SHARE * len(sizes))) :]
+    beyond = abs(values) > max(abs(known))
+    if len(tail) < 2 or tail[0] == 0 or not beyond.any():
+        return scores
+    index = max(float(np.log(tail / tail[0]).mean()), _MIN_TAIL) * (1 + 1 / math.sqrt(len(tail)))
+    share = len(tail) / len(known) / (1 if known.min() >= 0 else 2)
+    shares = share * (abs(values[beyond]) / tail[0]) ** (-1 / index)
+    shares = np.minimum(shares, 0.5 / (len(known) + 1))
+    scores[beyond] = np.sign(values[beyond]) * np.minimum(-ndtri(shares), _MAX_SCORE)
+    return scores
+
+
 def series_input_drift(name: str, new: Values, trained: Values) -> InputDrift:
     """Look for a change of level or spread, and for a value that does not change any more, among the newest values.
 
@@ -175,14 +198,7 @@ def _equal_values(new: Values, trained: Values) -> tuple[str, float, float]:
 
 
 def _innovations(new: Values, trained: Values) -> tuple[Values, Values, float]:
-    """Return normal scores of the innovations of training and new values, and the correlation of training values.
-
-    The ranks of training innovations say little about larger ones. Their scores follow the tail, whose index is
-    estimated, plus one standard error.
-
-    Source: Hill, "A Simple General Approach to Inference about the Tail of a Distribution", Annals of Statistics 3(5),
-    1975.
-    """
+    """Return scores of the innovations of training and new values, and the correlation of training values."""
     deviation, correlation = max(trained.std(), _MIN_DEVIATION), 0.0
     known, latest = ((values - trained.mean()) / deviation for values in (trained, new))
     if trained.std() > _MIN_DEVIATION:
@@ -190,15 +206,7 @@ def _innovations(new: Values, trained: Values) -> tuple[Values, Values, float]:
     both = np.concatenate([known, np.clip(latest, known.min() - _MAX_DEVIATIONS, known.max() + _MAX_DEVIATIONS)])
     innovations = both[1:] - correlation * both[:-1]
     known, latest = innovations[: len(known) - 1], innovations[len(known) - 1 :]
-    scores, sizes = normal_scores(latest, known), np.sort(abs(known))
-    tail = sizes[-max(2, round(_TAIL_SHARE * len(sizes))) :]
-    beyond = abs(latest) > tail[-1]
-    if tail[0] > 0 and beyond.any():
-        index = max(float(np.log(tail / tail[0]).mean()), _MIN_TAIL) * (1 + 1 / math.sqrt(len(tail)))
-        shares = 0.5 * len(tail) / len(known) * (abs(latest[beyond]) / tail[0]) ** (-1 / index)
-        shares = np.minimum(shares, 0.5 / (len(known) + 1))
-        scores[beyond] = np.sign(latest[beyond]) * np.minimum(-ndtri(shares), _MAX_SCORE)
-    return normal_scores(known, known), scores, correlation
+    return normal_scores(known, known), tail_scores(latest, known), correlation
 
 
 def _level(known: Values, newest: Values, correlation: float) -> Values:

@@ -19,7 +19,7 @@ CHALLENGER, CHAMPION = "challenger", "champion"  # names in scores, next to thos
 CHANGES = ADDED, CHANGED, LOST = "added", "changed", "lost"  # of rows between two sets of data
 CONFIDENCE_LEVEL = 0.95  # level of the confidence interval of their difference
 ALARM_P_VALUE = 0.01  # p-value below which a sign of drift is an alarm
-MAX_FALSE_ALARMS = 0.1  # the same for a series: probability that data without a change ever raises an alarm
+MAX_FALSE_ALARMS = 0.05  # the same for a series: probability that data without a change ever raises an alarm
 
 _MAX_WINNERS = 10  # number of judged retrainings in which changes of the winner are counted
 
