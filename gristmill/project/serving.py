@@ -117,8 +117,14 @@ class Models:
             champion = self.registry.champion(name)
             version = champion.number if champion else None
         if version is None:
+            record = self.record(name, run)
+            if run is None and record.id in self.registry.withdrawn(name):
+                raise RequestError(
+                    f"{name}: the last run, {record.id}, used data that a rollback has withdrawn. Choose a version: "
+                    f"gristmill models {name}, then: gristmill promote {name} VERSION."
+                )
             decision = {"verdict": "promoted", "why": "asked for"}
-            version = register(self.catalogue.root, self.store, self.record(name, run), decision).number
+            version = register(self.catalogue.root, self.store, record, decision).number
         return self.registry.promote(name, version, "asked for", hold=hold, check=check_serves)
 
     def rollback(self, name: str) -> Promotion:

@@ -29,12 +29,14 @@ _FORMATS = (
     None,
     *(day + hour for day in _DAY_FIRST for hour in ("", " %H:%M", " %H:%M:%S", *_HOURS_OF_12)),
     *(day + hour for day in ("%m/%d/%Y", "%Y-%m-%d", "%d %b %Y", "%d %B %Y") for hour in _HOURS_OF_12),
-    *("%b-%d-%Y", "%d-%b-%Y", "%d-%b-%y", "%b-%y", "%b %Y", "%B %Y", "%YM%m", "%Y:%m", "%m/%d/%y"),
+    *("%b-%d-%Y", "%d-%b-%Y", "%d-%b-%y", "%b-%y", "%b %Y", "%B %Y", "%Y %b", "%Y %B", "%Y-%b", "%YM%m", "%Y:%m"),
+    *("%m/%Y", "%m.%Y", "%m-%Y", "%m/%d/%y"),
 )
 _FORMAT_BY_DIGITS = {8: "%Y%m%d", 6: "%Y%m", 4: "%Y"}
 _UNSAFE_GUESS = re.compile("%[bBp]|^%[dm]")  # names, AM and PM, days beside months: other rows may suggest another one
 _HOUR_WORDS = {"hour", "hr", "stunde", "heure", "hora"}
 _TIME_OF_DAY = re.compile(r"\d{1,2}:\d\d(:\d\d(\.\d+)?)?(\s?[AaPp]\.?[Mm]\.?)?")
+_WEEK = re.compile(r"\d{4}[- ]?W(eek)? ?\d{1,2}|\d{4}-\d\d-\d\d/\d{4}-\d\d-\d\d", re.IGNORECASE)
 _EPOCH_BY_DIGITS = {10: "epoch_seconds", 13: "epoch_milliseconds"}  # counts since 1970 from 2001 on
 _FIRST_ROWS = 50  # rows to read before all rows are read
 _MAX_REPEATED_SHARE = 0.05  # maximum share of rows that repeat a time and are averaged
@@ -167,14 +169,24 @@ def _formats(column: SampledColumn) -> Iterator[str | None]:
     """Yield the formats that a column of times may have."""
     if column.empty:
         return
-    if "q" in str(column.cells.iloc[0]).lower():  # only quarters, such as 2024Q1, contain it
+    first = str(column.cells.iloc[0]).strip()
+    if "q" in first.lower():  # only quarters, such as 2024Q1, contain it
         yield "quarter"
+    elif _WEEK.fullmatch(first):
+        yield "week"
+    elif _holds_decimal_years(column):
+        yield "decimal_year"
     elif column.numbers is None or column.cells.dtype.kind == "M":
         yield from _FORMATS
     elif (digits := _digits(column)) in _FORMAT_BY_DIGITS and (digits != 4 or column.numbers.between(1500, 2200).all()):
         yield _FORMAT_BY_DIGITS[digits]
     elif digits in _EPOCH_BY_DIGITS and column.cells.astype("str").str.strip().str.match("1").all():  # until 2033
         yield _EPOCH_BY_DIGITS[digits]
+
+
+def _holds_decimal_years(column: SampledColumn) -> bool:
+    numbers = column.numbers
+    return numbers is not None and bool(numbers.between(1500, 2200).all()) and bool((numbers % 1 != 0).any())
 
 
 def _numbering(column: SampledColumn) -> Iterator[str]:
@@ -273,6 +285,8 @@ def _check_no_times(names: Names, table: SampledTable, times: TimeColumns) -> Na
     """Return the names; raise `DataError` if they are times of day, which belong to the dates beside them."""
     if hours := [column for column in names if holds_times_of_day(column)]:
         day, hour = times.columns[0], hours[0].name
+        if times.time_format == "integer":  # such as the days of a year, which are no dates
+            raise NoSeries(f"{table.rows.name}: the numbers in {day!r} repeat, once for each hour in {hour!r}.")
         minutes = "" if hours[0].numbers is None else " + ':00'"
         raise DataError(
             f"{table.rows.where(0)}: the column {day!r} holds days, and {hour!r} times of day such as "

@@ -43,6 +43,8 @@ _TIME_FORMATS = {
     "integer": "whole numbers that count the observations",
     "%Y": "years",
     "quarter": "quarters",
+    "week": "ISO weeks",
+    "decimal_year": "years with decimals that tell the month",
     "epoch_seconds": "seconds since 1970, in UTC",
     "epoch_milliseconds": "milliseconds since 1970, in UTC",
 }

@@ -196,6 +196,7 @@ def test_a_rollback_returns_to_the_data_of_the_version(serving: Path, command: C
     assert "which a rollback has withdrawn" in after.err
     assert "is withdrawn by a rollback, and older data is in use" in command("ls").err
     # Neither a retraining nor a run uses the data again, until it is accepted; then it is known.
+    assert "used data that a rollback has withdrawn" in command("promote", "shop").err
     for again in ("retrain", "run"):
         assert command(again, "shop").status == 1
         assert list(newest(serving).set_aside) == ["rollback"]

@@ -38,7 +38,7 @@ class Ingest(Settings):
     inputs: Columns = ()  # columns that the model sees in addition to the targets, but does not forecast
     known: Columns = ()  # columns with values known ahead, such as holidays
     time_format: str | None = (
-        None  # "%d/%m/%Y", integer, quarter, epoch_seconds, epoch_milliseconds; inferred if not set
+        None  # "%d/%m/%Y", integer, quarter, week, decimal_year, epoch_seconds, epoch_milliseconds; inferred if not set
     )
     timezone: str | None = None  # timezone of times without an offset, such as "Europe/Berlin"
     frequency: str | None = None  # pandas alias such as "MS" or "D", or a number for integers; inferred if not set

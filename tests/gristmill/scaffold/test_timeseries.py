@@ -16,6 +16,7 @@ from gristmill.scaffold.timeseries import propose
 
 UNTESTED = "has empty cells, one value in each series, or a name that ingest uses"
 DAYS = pd.date_range("2023-01-01", periods=120)
+MONTHS = pd.date_range("1990-01-01", periods=100, freq="MS")
 
 Propose = Callable[..., Proposal]
 
@@ -104,6 +105,16 @@ def test_days_and_times_of_day_in_two_columns_are_refused(proposed: Propose, nam
         ({"Year": np.repeat(range(2000, 2010), 12), "Month": [*range(1, 13)] * 10}, ["Year", "Month"], None, 12),
         ({"year": np.repeat(range(1990, 2015), 4), "quarter": [1, 2, 3, 4] * 25}, ["year", "quarter"], "quarter", 4),
         ({"period": [f"{1990 + at // 4}Q{at % 4 + 1}" for at in range(100)]}, "period", "quarter", 4),
+        ({"period": [f"{1990 + at // 4} Q{at % 4 + 1}" for at in range(100)]}, "period", "quarter", 4),
+        ({"period": [f"Q{at % 4 + 1} {1990 + at // 4}" for at in range(100)]}, "period", "quarter", 4),
+        ({"week": pd.date_range("1991-02-04", periods=200, freq="7D").strftime("%G W%V")}, "week", "week", 52),
+        ({"week": pd.period_range("1991-02-04", periods=200, freq="W").astype(str)}, "week", "week", 52),
+        ({"index": MONTHS.strftime("%Y %b")}, "index", "%Y %b", 12),  # a tsibble of R
+        ({"month": MONTHS.strftime("%m/%Y")}, "month", "%m/%Y", 12),
+        ({"month": MONTHS.strftime("%b-%y")}, "month", "%b-%y", 12),  # Excel
+        ({"time": 1990 + np.arange(100) / 4}, "time", "decimal_year", 4),
+        ({"time": (1990 + np.arange(100) / 12).round(3)}, "time", "decimal_year", 12),
+        ({"decimal_date": (1990 + (np.arange(100) + 0.5) / 12).round(4)}, "decimal_date", "decimal_year", 12),
         ({"step": range(7, 107)}, "step", "integer", None),
         ({"unnamed": range(0, 500, 5)}, "unnamed", "integer", None),
         ({"month": pd.date_range("2010-01", periods=100, freq="MS").strftime("%Y-%m")}, "month", None, 12),

@@ -4,7 +4,6 @@ import itertools
 import re
 import warnings
 from collections import Counter
-from collections.abc import Sequence
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -14,6 +13,7 @@ import pandas as pd
 from pandas.tseries.api import guess_datetime_format
 
 from gristmill.domains.timeseries.data.grid import is_finer_than_a_day
+from gristmill.domains.timeseries.data.periods import PERIODS, REMEDY, check_cells, read_periods
 from gristmill.domains.timeseries.settings import Ingest
 from gristmill.errors import DataError, RequestError, count_of, short_repr
 from gristmill.sources.rows import Rows
@@ -24,9 +24,7 @@ PARTS = {"year": (1, 9999), "month": (1, 12), "day": (1, 31), "hour": (0, 23), "
 """Columns that make up a time, in order, with their smallest and largest values."""
 _IN_UTC = r"(?:Z|UTC|GMT|[+-]00(?::?00)?)$"
 _MISSING = {"", "nan", "nat"}  # text that pandas reads as a missing time, in lower case
-_QUARTER = r"^(\d{4})[- ]?[Qq]([1-4])$"
 _MAX_EXAMPLES = 100  # cells from which the format is guessed
-_REMEDY = "Fix it, set time_format in the table 'ingest', or name another column as time."
 
 Numbers = npt.NDArray[np.signedinteger]  # (rows,) number of each row's series
 
@@ -35,8 +33,8 @@ def read_times(rows: Rows, ingest: Ingest) -> tuple[pd.Index, int]:
     """Return the time of each row, and how many times had an offset other than UTC's.
 
     Times with an offset are converted to UTC and are timezone-aware; other times are naive. With
-    `time_format = "integer"` the times are int64. A quarter is represented by its first day, and a count since 1970 is
-    a time in UTC.
+    `time_format = "integer"` the times are int64. A period, such as a quarter, is represented by its first day, and a
+    count since 1970 is a time in UTC.
 
     Raises:
         DataError: a time cannot be read.
@@ -54,18 +52,18 @@ def read_times(rows: Rows, ingest: Ingest) -> tuple[pd.Index, int]:
         if ingest.time_format == "integer":
             return pd.Index(numbers), 0
         times = pd.to_datetime(numbers, unit=EPOCH_UNITS[ingest.time_format], utc=True, errors="coerce")
-        _check_cells(rows, cells, np.asarray(times.isna()), "too large for a count since 1970")
+        check_cells(rows, cells, np.asarray(times.isna()), "too large for a count since 1970")
         return times.as_unit("us"), 0
 
-    # Quarters, or columns of the parts of a time.
-    if ingest.time_format == "quarter":
-        return _quarters(rows, ingest.time), 0
+    # Periods of the calendar, or columns of the parts of a time.
+    if ingest.time_format is not None and ingest.time_format in PERIODS:
+        return read_periods(rows, ingest.time, ingest.time_format), 0
     if len(ingest.time) > 1:
         return _assembled(rows, ingest), 0
 
     # A column of timestamps, or one of text.
     if cells.dtype.kind == "M":
-        _check_cells(rows, cells, cells.isna().to_numpy(), "not a time")
+        check_cells(rows, cells, cells.isna().to_numpy(), "not a time")
         return pd.DatetimeIndex(cells).as_unit("us"), 0
     if cells.dtype.kind in "iu":
         if ingest.time_format is None:
@@ -92,9 +90,9 @@ def _read_text(rows: Rows, cells: "pd.Series[Any]", time_format: str | None) -> 
     except (ValueError, re.error) as error:
         received = short_repr(cells.iloc[0])
         raise DataError(
-            f"{rows.name}, column {cells.name!r}: not times, starting at {received}: {error} {_REMEDY}"
+            f"{rows.name}, column {cells.name!r}: not times, starting at {received}: {error} {REMEDY}"
         ) from None
-    _check_cells(rows, cells, times.isna().to_numpy(), "not a time in the format of the others")
+    check_cells(rows, cells, times.isna().to_numpy(), "not a time in the format of the others")
     converted = int((~cells.str.contains(_IN_UTC)).sum()) if aware else 0
     return pd.DatetimeIndex(times).as_unit("us"), converted
 
@@ -121,40 +119,18 @@ def _assembled(rows: Rows, ingest: Ingest) -> pd.DatetimeIndex:
     for (part, (low, high)), column in zip(PARTS.items(), ingest.time, strict=False):
         values[part] = _whole_numbers(rows, column)
         outside = (values[part] < low) | (values[part] > high)
-        _check_cells(rows, rows.frame[column], outside, f"not a valid {part}")
+        check_cells(rows, rows.frame[column], outside, f"not a valid {part}")
     times = pd.to_datetime(pd.DataFrame(values), errors="coerce")
-    _check_cells(rows, rows.frame[ingest.time[-1]], times.isna().to_numpy(), "the day does not exist")
+    check_cells(rows, rows.frame[ingest.time[-1]], times.isna().to_numpy(), "the day does not exist")
     return pd.DatetimeIndex(times).as_unit("us")
-
-
-def _quarters(rows: Rows, columns: Sequence[str]) -> pd.DatetimeIndex:
-    """Read cells such as 1974Q1, or combine a column of years and a column of quarters from 1 to 4."""
-    if len(columns) > 2:
-        raise RequestError(
-            "time_format = 'quarter' in the table 'ingest' requires one time column, or a year and a quarter column."
-        )
-    quarters = rows.frame[list(columns)].astype("str").fillna("").agg("Q".join, axis=1).str.extract(_QUARTER)
-    _check_cells(rows, rows.frame[columns[-1]], quarters.isna().any(axis=1).to_numpy(), "not a quarter such as 1974Q1")
-    numbers = quarters.astype("int64")
-    months = pd.DataFrame({"year": numbers[0], "month": 3 * numbers[1] - 2, "day": 1})
-    return pd.DatetimeIndex(pd.to_datetime(months)).as_unit("us")
 
 
 def _whole_numbers(rows: Rows, column: str) -> npt.NDArray[np.int64]:
     cells = rows.frame[column]
-    _check_cells(rows, cells, np.full(len(cells), cells.dtype.kind == "M"), "not a whole number")
+    check_cells(rows, cells, np.full(len(cells), cells.dtype.kind == "M"), "not a whole number")
     values = pd.to_numeric(cells, errors="coerce").to_numpy(np.float64, na_value=np.nan)
-    _check_cells(rows, cells, ~(values == np.floor(values)) | (np.abs(values) > 2**53), "not a whole number")
+    check_cells(rows, cells, ~(values == np.floor(values)) | (np.abs(values) > 2**53), "not a whole number")
     return values.astype(np.int64)
-
-
-def _check_cells(rows: Rows, cells: "pd.Series[Any]", bad: npt.NDArray[np.bool_], what: str) -> None:
-    if not bad.any():
-        return
-    position, reason = int(bad.argmax()), f"column {cells.name!r}: {what}"
-    cell = cells.iloc[position]
-    received = f"{'an empty cell' if pd.isna(cell) else short_repr(cell)} ({count_of(bad.sum(), 'such cells')})"
-    raise rows.unusable(bad, f"{rows.where(position)}, {reason}: {received}. {_REMEDY}", reason)
 
 
 def to_utc(

@@ -222,6 +222,25 @@ def test_what_is_no_quarter_is_refused_with_its_row(cells: list[str | None]) -> 
     assert "row 3, column 't': not a quarter such as 1974Q1" in message
 
 
+@pytest.mark.parametrize(
+    "cells", [["1991 W06", "1991-W07", "1991w8"], ["1991-02-04/1991-02-10", "1991W7", "1991 Week 8"]]
+)
+def test_a_week_is_read_as_its_monday(cells: list[str]) -> None:
+    times, _ = read({"t": cells}, time_format="week")
+    assert times.equals(pd.DatetimeIndex(["1991-02-04", "1991-02-11", "1991-02-18"]).as_unit("us"))
+    assert "row 3, column 't': not a week such as 1991-W06" in refusal({"t": [cells[0], "1991W54"]}, time_format="week")
+
+
+@pytest.mark.parametrize(
+    "cells", [[1981.92, 1982.0, 1982.08], ["1981.917", "1982", "1982.083"], [1981.96, 1982.04, 1982.125]]
+)
+def test_the_decimals_of_a_year_tell_the_month(cells: list[float | str]) -> None:
+    times, _ = read({"t": pd.Series(cells)}, time_format="decimal_year")
+    assert times.equals(pd.DatetimeIndex(["1981-12-01", "1982-01-01", "1982-02-01"]).as_unit("us"))
+    message = refusal({"t": [1982.0, 1982.02]}, time_format="decimal_year")
+    assert "row 3, column 't': not a year with twelfths such as 1982.25" in message
+
+
 def test_quarters_stand_in_two_columns_at_most() -> None:
     with pytest.raises(RequestError, match="requires one time column, or a year and a quarter column"):
         read({"year": ["1974"], "quarter": ["1"], "day": ["1"]}, time_format="quarter")
