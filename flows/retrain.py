@@ -58,7 +58,7 @@ def retrain(
                 retraining = judge(run, retraining, artifacts, refitted)
                 if recipe and refitted and retraining.kept_recipe:
                     run, artifacts, recipe = recipe, refitted, None
-            # 3. While an alarm about errors lasts, compare simple models with the model that would serve.
+            # 3. While an alarm about errors lasts, compare simple forecasters with the model that would serve.
             if recovery := recovery_run(run, retraining):
                 judged, simple = run.record().stages, run_up_to("evaluate", recovery, ingested)
                 retraining = judge_recovery(recovery, retraining, simple, artifacts)
@@ -66,7 +66,7 @@ def retrain(
                     run, artifacts = with_only(recovery, retraining.winner[0]), before_selection(simple)
                 else:
                     run.update_record(stages=judged)
-            # 4. Export the better one.
+            # 4. Export the winner.
             if not retraining.over:
                 if recipe and not retraining.recovered:
                     artifacts = before_selection(artifacts)  # so that the record holds the new selection

@@ -141,7 +141,7 @@ def _report_set_aside(facts: Facts) -> Iterator[Message]:
 
     if facts.record.set_aside:
         name, began = facts.record.pipeline, facts.streak(has_set_aside)[-1]
-        first = f"The new data of {name} breaks rules for arrivals, so older data stays in use:"
+        first = f"The new data of {name} breaks rules for arrivals, so the last good data stays in use:"
         remedy = f"Fix the source. If the data is right: gristmill retrain {name} --accept"
         reasons = facts.record.set_aside.values()
         yield facts.message("set aside", "new data set aside", first, *reasons, remedy=remedy, began=began)

@@ -58,7 +58,7 @@ def status(models: Models) -> Iterator[Status]:
         if unused := unused_arrival(pipeline, models.store):
             why = "set aside" if unused.set_aside else "withdrawn by a rollback"
             logger.warning(
-                "%s: the data that run %s read is %s, and older data is in use. See gristmill history %s.",
+                "%s: the data that run %s read was %s; the last good data is in use. See gristmill history %s.",
                 *(name, unused.id, why, name),
             )
         state: PipelineState = "fresh" if plan.is_fresh(steps) else "stale" if last else "never run"

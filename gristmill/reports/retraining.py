@@ -109,8 +109,9 @@ def drift_section(drift: Drift, inputs: str = "Inputs, compared with the trainin
         tables.append(Table("The champion and the best baseline", headings, [[sign.metric, *cells]]))
     alarms = f"Alarm: {'; '.join(drift.alarms)}" if drift.alarms else "No alarm"
     note = (
-        f"{alarms}. Probabilities of errors and inputs are adjusted for the number of tests; those of series also for "
-        "the tests of all arrivals. The comparison with a baseline is a test of its own."
+        f"{alarms}. Probabilities of errors and inputs are adjusted for the number of tests, and those of series for "
+        "repeated tests. An alarm needs a probability below 5 % for series, and below 1 % for examples. The comparison "
+        "with a baseline is a test of its own."
     )
     return Section("Drift", note, tables=tables)
 

@@ -86,7 +86,7 @@ def check_rules(catalogue: Catalogue, pipeline: Pipeline, ingested: Reference) -
         for rule in [rule for rule in broken if rule in changed and rule in rules.model_fields_set]:
             raise RequestError(
                 f"[pipelines.{pipeline.name}.arrivals] {rule}: the known data itself breaks this rule: {broken[rule]}. "
-                "Set a larger limit, or leave it out."
+                "Set a larger limit, or remove the setting."
             )
 
 

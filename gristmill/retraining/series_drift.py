@@ -50,7 +50,7 @@ def series_error_drift(new: Iterable[Values], before: Iterable[Values]) -> Error
     scores, scored = tail_scores(latest, held_out), [normal_scores(errors, held_out) for errors in known]
     doublings = range(math.ceil(math.log2(max(1.0, len(latest) / _MIN_LENGTH))))
     starts = [0, *(len(latest) - _MIN_LENGTH * 2**power for power in doublings)]
-    # Times that are closer than the shortest length are hardly distinguished: one of them gets the shares of all.
+    # Tests at times less than the shortest length apart are nearly the same, so one of them gets the shares of all.
     chances = [_at_any_time(_chance_of_errors(scores[start:], scored) / _MIN_LENGTH, start) for start in starts]
     return ErrorDrift(
         count=len(latest),
@@ -65,7 +65,7 @@ def series_error_drift(new: Iterable[Values], before: Iterable[Values]) -> Error
 
 
 def _at_any_time(chance: float, start: int) -> float:
-    """Return the probability that any time ever looks as much like a change as `start`, whose p-value is `chance`.
+    """Return the p-value `chance` of a change at `start`, adjusted for all times at which a change may begin.
 
     Times are counted from the end of the training. Their shares, c / ((start + c) (start + c + 1)), add up to 1.
     """
@@ -194,7 +194,11 @@ def _equal_values(new: Values, trained: Values) -> tuple[str, float, float]:
     further, repeated = np.arange(run - longest), repeats.sum() + 1
     in_runs = (repeats[1:] & repeats[:-1]).sum() / repeated
     chance = float(np.maximum((repeated + further) / (len(repeats) + 2 + further), in_runs).prod())
-    return f"equal values at the end, {longest} in training:", float(run), _at_any_time(chance, len(new) - run)
+    return (
+        f"number of equal newest values (at most {longest} in training)",
+        float(run),
+        _at_any_time(chance, len(new) - run),
+    )
 
 
 def _innovations(new: Values, trained: Values) -> tuple[Values, Values, float]:

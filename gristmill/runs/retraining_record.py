@@ -24,7 +24,7 @@ MAX_FALSE_ALARMS = 0.05  # the same for a series: probability that data without 
 _MAX_WINNERS = 10  # number of judged retrainings in which changes of the winner are counted
 
 LIMITS_OF_INGEST = ("max_lost", "quarantine")
-"""Settings of `ingest` that decide whether data is accepted, not what it is; records of 0.2 have the first."""
+"""Settings of `ingest` that decide whether data is accepted, not what it is; `max_lost` is in records of 0.2."""
 
 JsonFloat = Annotated[float, PlainSerializer(lambda x: x if math.isfinite(x) else str(x), when_used="json")]
 """Number in a record; infinite values and NaN are stored as text, since JSON cannot express them."""
@@ -174,7 +174,7 @@ class Judgement(BaseModel):
     items: int  # number of judged items
     difference: JsonFloat | None  # champion's score minus the challenger's; None unless both are finite
     interval: tuple[float, float] | None  # confidence interval of the difference
-    cross_fitted: bool = False  # whether each half of the items has the recipe that is better on the other half there
+    cross_fitted: bool = False  # whether each half is scored with the recipe that is better on the other half there
     best_baseline: str | None
     promoted: bool
     why: str
@@ -183,7 +183,11 @@ class Judgement(BaseModel):
     @property
     def items_in_words(self) -> str:
         """The number of items, and how the challenger of the difference was chosen."""
-        how = ", each half with the recipe that is better on the other half" if self.cross_fitted else ""
+        how = (
+            "; cross-fitted: each half is scored with the recipe that is better on the other half"
+            if self.cross_fitted
+            else ""
+        )
         return f"{self.items:,} items{how}"
 
     @property
@@ -287,8 +291,8 @@ def stop_before_challenger(judgeable: int, gate: Gate) -> tuple[RetrainingVerdic
     """
     if judgeable < gate.window:
         return "waiting", (
-            f"{judgeable:,} rows of the test set can be judged, which no compared model learns from; "
-            f"gate.window asks for {gate.window}. More data or a larger preprocess.test gives more"
+            f"only {judgeable:,} rows of the test set are unknown to all compared models; gate.window requires "
+            f"{gate.window}. Add data, or increase preprocess.test"
         )
     return None
 

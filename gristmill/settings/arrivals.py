@@ -3,7 +3,7 @@
 from gristmill.settings.base import AnyShare, PositiveFloat, PositiveInt, Settings
 from gristmill.settings.schedule import Duration
 
-REPLACED = {"max_lost": "Set it in the table arrivals of the pipeline."}
+REPLACED = {"max_lost": "Set it in the table arrivals of the pipeline, [pipelines.NAME.arrivals]."}
 """Keys of the table `ingest` of earlier releases that are rules for arrivals now."""
 
 
@@ -21,6 +21,8 @@ class SeriesArrivals(Arrivals):
 
     max_revised: AnyShare = 0.1  # maximum share of the known rows whose values may have changed
     max_ahead: Duration = "1 day"  # maximum time by which rows may be ahead of the clock, or one step if that is longer
-    max_repeats: PositiveInt | None = None  # equal values in a row; twice as many as known if not set
-    max_step: PositiveFloat = 3.0  # largest step between two values, as a multiple of the largest known one
-    max_beyond: PositiveFloat = 1.0  # distance of values from the known range, as a multiple of that range
+    max_repeats: PositiveInt | None = (
+        None  # maximum number of equal values in a row; twice the longest known number, and 2 more, if not set
+    )
+    max_step: PositiveFloat = 3.0  # maximum step between two values, as a multiple of the largest known step
+    max_beyond: PositiveFloat = 1.0  # maximum distance outside the known range, as a multiple of its width

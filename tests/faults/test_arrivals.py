@@ -96,9 +96,9 @@ def in_zone(table: Table) -> None:
 
 SET_ASIDE = {
     "rows in the future": (41, with_future, "rows are later than the clock"),
-    "a stuck sensor": (42, last_values(NEW, lambda y: y.iloc[0]), "rows in a row"),
-    "a sensor stuck for long": (42, last_values(250, lambda y: y.iloc[0]), "rows in a row"),
-    "no spread": (42, last_values(NEW, lambda y: 100 + y / 1e4), "rows in a row"),
+    "a stuck sensor": (42, last_values(NEW, lambda y: y.iloc[0]), "consecutive rows"),
+    "a sensor stuck for long": (42, last_values(250, lambda y: y.iloc[0]), "consecutive rows"),
+    "no spread": (42, last_values(NEW, lambda y: 100 + y / 1e4), "consecutive rows"),
     "cut inside the last number": (43, lambda table: table.to_csv(index=False)[:-4], "the last row has no line end"),
     "last values x 100": (44, last_values(3, lambda y: 100 * y), "too far from the value before in"),
     "zeros": (44, last_values(NEW, lambda y: 0.0), "outside the known range"),
@@ -141,7 +141,7 @@ def test_a_bad_arrival_changes_no_forecast(
     assert why in after.err
     assert bool(newest(serving).set_aside) == is_set_aside
     if is_set_aside:
-        assert "read is set aside, and older data is in use" in command("ls").err
+        assert "read was set aside; the last good data is in use" in command("ls").err
         assert "set aside" in command("history", "shop").out
 
     # After the repair, it is used without a setting.
@@ -194,7 +194,7 @@ def test_a_rollback_returns_to_the_data_of_the_version(serving: Path, command: C
     after = command("-q", "predict", "shop")
     assert after.out == before
     assert "which a rollback has withdrawn" in after.err
-    assert "is withdrawn by a rollback, and older data is in use" in command("ls").err
+    assert "was withdrawn by a rollback; the last good data is in use" in command("ls").err
     # Neither a retraining nor a run uses the data again, until it is accepted; then it is known.
     assert "used data that a rollback has withdrawn" in command("promote", "shop").err
     for again in ("retrain", "run"):

@@ -108,9 +108,9 @@ def promote(
 
 
 def rollback(name: Name) -> None:
-    """Roll back to the version that served before the champion, and to the data that it was made from.
+    """Roll back to the version that served before the champion, and to the data that it was trained on.
 
-    Without such a version, the champion stays, and newer data is withdrawn.
+    If no version served before the champion, only newer data is withdrawn.
     """
     with progress_bar.working("bundle", "reading"):
         project = open_project()

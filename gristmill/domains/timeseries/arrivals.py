@@ -1,4 +1,4 @@
-"""Arrivals of series: what new, late and changed rows must keep, measured on the known rows.
+"""Check arrivals of series: limits that are measured on the known rows apply to new, late and changed rows.
 
 An arrival is compared with the last good data. Rules of values do not judge rows that were known and stayed the same.
 """
@@ -57,8 +57,9 @@ def broken_rules(ingest: Path, before: Path, rules: SeriesArrivals, clock: datet
     columns = [name for name in (*known["targets"], *known["inputs"]) if name in now]
     found = list(Arrival.of(now, then, columns).findings(rules, clock))
     if known.get("line_ends") and not summary["line_ends"]:
-        text = "the last row has no line end, unlike the data before: the file may be cut within its last value"
-        found.append(Finding("line end", text))
+        unlike = "the last row does not end with a line break, unlike in the last good data"
+        text = f"{unlike}: the file may be cut inside its last value"
+        found.append(Finding("line break", text))
     return by_rule(found)
 
 
@@ -254,8 +255,8 @@ class Column:
         )
         others = f" (next:{others[1:]})" if others else ""
         if rule == "max_repeats":
-            found = f"{name} is {value} in {self.measures[rule][at]:,.0f} rows in a row, the last on {row}"
-            return f"{found}; the longest known run has {known['repeats']} (max_repeats allows {limit})"
+            found = f"{name} is {value} in {self.measures[rule][at]:,.0f} consecutive rows, the last on {row}"
+            return f"{found}; the longest known sequence has {known['repeats']} (max_repeats allows {limit})"
         if rule == "max_step":
             found = f"{name} is too far from the value before in {rows}, the first: {value} on {row}"
             before = f"after {format_number(self._values[at - 1])}{others}; the largest known step is {known['step']}"

@@ -152,7 +152,7 @@ def test_a_value_that_repeats_longer_than_ever_is_drift(sensor: str) -> None:
     assert not usual.alarm
     assert stuck.alarm == (sensor != "closed at night")
     if sensor == "continuous":
-        assert (stuck.test, stuck.statistic) == ("equal values at the end, 1 in training:", 24.0)
+        assert (stuck.test, stuck.statistic) == ("number of equal newest values (at most 1 in training)", 24.0)
         # By the rule of succession 23 more are equal with the probability 1/601 · 2/602 · ... · 23/623.
         chance = np.prod(np.arange(1, 24) / np.arange(601, 624))
         assert stuck.probability == pytest.approx(3 * 301 * chance)

@@ -82,7 +82,8 @@ def test_messages_name_row_value_and_limit() -> None:
         "step is 27.6 (max_step allows 82.79)"
     )
     assert found(with_values(FRESH, lambda y: 100.0))["max_repeats"] == (
-        "'y' is 100 in 14 rows in a row, the last on 2026-04-30; the longest known run has 1 (max_repeats allows 4)"
+        "'y' is 100 in 14 consecutive rows, the last on 2026-04-30; the longest known sequence has 1 "
+        "(max_repeats allows 4)"
     )
 
 
@@ -266,7 +267,7 @@ def test_a_file_that_ends_without_a_line_break_for_the_first_time(write: Callabl
     before, cut = write("before", series()[:KNOWN]), write("cut", series(), line_ends=False)
     never = write("never", series()[:KNOWN], line_ends=False)
 
-    assert list(broken_rules(cut, before, SeriesArrivals(), CLOCK)) == ["line end"]
+    assert list(broken_rules(cut, before, SeriesArrivals(), CLOCK)) == ["line break"]
     assert broken_rules(cut, never, SeriesArrivals(), CLOCK) == {}
 
 
