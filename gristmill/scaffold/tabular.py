@@ -17,7 +17,7 @@ from gristmill.scaffold.data import Data
 from gristmill.scaffold.proposal import NO_OPTIONS, ForecastOptions, Guess, Proposal, values_of
 from gristmill.scaffold.shared_guesses import auto_guesses, list_classes, spelling_notes
 from gristmill.scaffold.table import SampledColumn, SampledTable, read_table
-from gristmill.scaffold.target_column import choose_target, describe_texts, leak_notes, left_out_notes
+from gristmill.scaffold.target_column import choose_target, describe_texts, leak_notes, left_out_notes, or_another
 from gristmill.sources.set_names import PARTS
 from gristmill.util.toml import toml_value
 
@@ -128,13 +128,22 @@ def _choose_target(table: SampledTable, requested: str | None) -> tuple[SampledC
                 raise table.error(f"the column {column.name!r} {problem}. Fix it, or choose another with --target.")
             return column, "as requested"
         return choose_target(table, requested, set(), first=False)
-    columns = [*table.columns.values()]
+    # Columns of classes are targets by their names, or because they are last, as in most public tables.
+    columns = [column for column in table.columns.values() if not column.why_constant]
     classes = [column for column in columns if column.is_category and _choose_task(column).value != "regression"]
-    for word in _TARGET_WORDS:
-        if named := [column for column in classes if word in column.words]:
-            return named[-1], "chosen by its name; choose another with --target"
-    if classes and not any(column.cleaned.numbers is not None for column in columns):
-        return classes[-1], "the last column of classes; choose another with --target"
+    numbers = [column for column in columns if column.cleaned.numbers is not None and not column.is_named_like_id]
+    named = [column for word in _TARGET_WORDS for column in reversed(classes) if word in column.words]
+    last = [column for column in classes[-1:] if column is columns[-1] and 2 * len(numbers) > len(columns)]
+    two = [column for column in reversed(classes) if column.numbers is None and column.distinct == 2]
+    likely = [*named, *last, *two, *reversed(numbers), *reversed(classes)]
+    for found, why in ((named, "chosen by its name"), (last, f"the last column, {len(columns) - 1} others")):
+        if found:
+            return found[0], why + or_another([column for column in likely if column is not found[0]])
+    # Otherwise, a number is predicted, unless there is none, or the last column is a text and another has two classes.
+    if classes and (not numbers or (two and columns[-1].numbers is None)):
+        chosen = two[0] if numbers else classes[-1]
+        others = or_another([column for column in likely if column is not chosen])
+        return chosen, f"{count_of(chosen.distinct, 'classes')}{others}"
     return choose_target(table, None, set(), first=False)
 
 

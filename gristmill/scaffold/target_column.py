@@ -1,6 +1,6 @@
 """Choice of the column to predict or of classes, and notes on unused columns and on inputs that may leak the target."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -50,12 +50,17 @@ def choose_target(
             "source.prepare, or add such a column."
         )
     likely = [column for column in numeric if not column.is_named_like_id] or numeric
-    chosen = likely[0 if first else -1]
+    chosen, *others = likely if first else likely[::-1]
     _check_cells(table, chosen)
     count = sum(column.numbers is not None for column in likely)
     ids = " not named like an ID" if len(likely) < len(numeric) else ""
-    which = f"the {'first' if first else 'last'} of {count} numeric columns{ids}; choose another with --target"
-    return chosen, which if count > 1 else f"the only numeric column{ids}"
+    which = f"the {'first' if first else 'last'} of {count} numeric columns{ids}"
+    return chosen, which + or_another(others) if count > 1 else f"the only numeric column{ids}"
+
+
+def or_another(others: Sequence[SampledColumn]) -> str:
+    """Return how to choose another target, with the most likely of the others."""
+    return f"; choose another with --target, such as {others[0].name!r}" if others else ""
 
 
 def choose_class_column(

@@ -99,7 +99,11 @@ SET_ASIDE = {
     "a stuck sensor": (42, last_values(NEW, lambda y: y.iloc[0]), "consecutive rows"),
     "a sensor stuck for long": (42, last_values(250, lambda y: y.iloc[0]), "consecutive rows"),
     "no spread": (42, last_values(NEW, lambda y: 100 + y / 1e4), "consecutive rows"),
-    "cut inside the last number": (43, lambda table: table.to_csv(index=False)[:-4], "the last row does not end with a line break"),
+    "cut inside the last number": (
+        43,
+        lambda table: table.to_csv(index=False)[:-4],
+        "the last row does not end with a line break",
+    ),
     "last values x 100": (44, last_values(3, lambda y: 100 * y), "too far from the value before in"),
     "zeros": (44, last_values(NEW, lambda y: 0.0), "outside the known range"),
     "another sign": (44, last_values(NEW, lambda y: -y), "outside the known range"),

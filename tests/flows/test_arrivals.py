@@ -141,7 +141,9 @@ def test_cut_in_mid_row(arrive: Arrive, tmp_path: Path) -> None:
     assert str(found.news) == "14 new (series without the newest rows: 'south')"
     (file,) = tmp_path.glob("data/store/ingest/*/*/quarantine.csv")
     assert file.read_text().splitlines()[1] == ',269,"2 fields, but the header has 3","2026-05-14,south"'
-    assert "the last row does not end with a line break" in refused(arrive, as_csv(rows())[:-2])  # within the last value
+    assert "the last row does not end with a line break" in refused(
+        arrive, as_csv(rows())[:-2]
+    )  # within the last value
 
 
 @pytest.mark.slow

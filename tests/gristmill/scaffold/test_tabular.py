@@ -15,6 +15,7 @@ from gristmill.scaffold.proposal import Proposal
 from gristmill.scaffold.tabular import propose
 
 Propose = Callable[..., Proposal]
+NUMBERS = np.random.default_rng(5).normal(size=60).round(3)
 
 COLUMNS: dict[str, Any] = {
     "id": range(1, 61),
@@ -87,7 +88,7 @@ def test_the_last_number_is_predicted_from_what_can_tell_something(proposed: Pro
     whys = {guess.key: guess.why for guess in draft.tables["ingest"]}
     assert whys["numbers"] == "remove those that reveal the target; 1 empty cell in 'age'"
     assert whys["task"] == "59 different numbers"
-    assert whys["target"] == "the last of 3 numeric columns; choose another with --target"
+    assert whys["target"] == "the last of 3 numeric columns; choose another with --target, such as 'age'"
 
 
 @pytest.mark.parametrize("bad", [["free"] * 3, ["n/a ", "free", "12 EUR"], ["free"] * 20])
@@ -127,6 +128,32 @@ def test_classes_may_be_numbers_and_words(proposed: Propose) -> None:
     draft = proposed(COLUMNS | {"stars": [1, 2, 3, 4, 5, "none given"] * 10}, target="stars")
 
     assert draft.values()["ingest"]["task"] == "classification"
+
+
+@pytest.mark.parametrize(
+    ("last", "target", "why"),
+    [
+        (
+            {"kind": ["a", "b", "c"] * 20},
+            "kind",
+            "the last column, 3 others; choose another with --target, such as 'z'",
+        ),
+        ({"kind": [0, 1] * 30}, "kind", "the last column, 3 others; choose another with --target, such as 'z'"),
+        (
+            {"ok": ["yes", "no"] * 30, "w": NUMBERS},
+            "w",
+            "the last of 4 numeric columns; choose another with --target, ",
+        ),
+        ({"ok": ["yes", "no"] * 30, "note": [f"n {at}" for at in range(60)]}, "ok", "2 classes; choose another with "),
+    ],
+)
+def test_the_last_column_of_classes_is_predicted(
+    proposed: Propose, last: dict[str, Any], target: str, why: str
+) -> None:
+    draft = proposed({"x": NUMBERS, "y1": NUMBERS[::-1], "z": np.abs(NUMBERS)} | last)
+    (guess,) = (guess for guess in draft.tables["ingest"] if guess.key == "target")
+    assert guess.value == target
+    assert guess.why.startswith(why)
 
 
 def test_what_could_be_no_target_if_it_were_numbers_stops_nothing(proposed: Propose) -> None:
@@ -231,7 +258,7 @@ def test_ids_are_no_targets_where_there_are_others(proposed: Propose) -> None:
 
     target, _, numbers, categories = draft.tables["ingest"]
     assert target.value == "y"
-    assert target.why == "the last of 2 numeric columns not named like an ID; choose another with --target"
+    assert target.why == "the last of 2 numeric columns not named like an ID; choose another with --target, such as 'x'"
     assert (numbers.value, categories.value) == (["x"], ["agent_id"])
 
 
