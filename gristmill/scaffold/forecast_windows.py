@@ -27,6 +27,7 @@ from gristmill.scaffold.proposal import ForecastOptions, Guess, values_of
 from gristmill.settings.number_text import format_number
 
 _MAX_HISTORY, _MAX_HORIZON = 168, 24  # observations, for series with many a day
+_MAX_MULTIPLE = 20  # a season longer than so many usual ones is one of its own
 _MIN_FORECASTS = 50  # forecasts to choose models on that do not overlap; with fewer, a backtest is added
 
 
@@ -36,19 +37,20 @@ class FrequencyDefaults:
 
     name: str  # of the history, for people
     history: int
+    ahead: str  # name of the horizon
     horizon: int
     season: int | None = None
 
 
-_UNKNOWN = FrequencyDefaults("no season is known", 12, 1)
+_UNKNOWN = FrequencyDefaults("no season is known", 12, "the next value", 1)
 
 _BY_ALIAS = {
-    "D": FrequencyDefaults("four weeks", 28, 7, 7),
-    "B": FrequencyDefaults("four weeks", 20, 5, 5),
-    "W": FrequencyDefaults("a year", 52, 4, 52),
-    "M": FrequencyDefaults("two years", 24, 3, 12),
-    "Q": FrequencyDefaults("two years", 8, 2, 4),
-    "Y": FrequencyDefaults("ten years", 10, 1),
+    "D": FrequencyDefaults("four weeks", 28, "a week", 7, 7),
+    "B": FrequencyDefaults("four weeks", 20, "a week", 5, 5),
+    "W": FrequencyDefaults("a year", 52, "four weeks", 4, 52),
+    "M": FrequencyDefaults("two years", 24, "a year", 12, 12),
+    "Q": FrequencyDefaults("two years", 8, "a year", 4, 4),
+    "Y": FrequencyDefaults("ten years", 10, "a year", 1),
 }
 
 
@@ -69,7 +71,9 @@ def defaults_of(frequency: str) -> FrequencyDefaults:
             return _UNKNOWN
         history = min(2 * season, _MAX_HISTORY)
         days = f"{format_number(history / season, 2)} days"
-        return FrequencyDefaults(days, history, min(season, _MAX_HORIZON), season)
+        horizon = min(season, _MAX_HORIZON)
+        ahead = "a day" if horizon == season else f"the next {horizon} values"
+        return FrequencyDefaults(days, history, ahead, horizon, season)
     if offset.n > 1 and not isinstance(offset, pd.offsets.Tick):
         return _UNKNOWN
     start = frequency.partition("-")[0]  # MS, ME and BME, of starts and ends of months, are all M
@@ -200,12 +204,17 @@ def _guess_horizon(series: Ingested, options: ForecastOptions, count: int) -> Gu
     """Return the observations to forecast in series of `count` observations."""
     if options.horizon:
         return Guess("horizon", options.horizon, "as requested")
-    horizon = max(1, min(series.defaults.horizon, round(_part_share(count) * count) // 4))
+    usual, why = series.defaults.horizon, f"{series.defaults.ahead}, as usual at frequency {series.frequency}"
+    room, horizon = round(_part_share(count) * count) // 2, usual  # two in a part
+    while horizon > max(1, room):
+        horizon //= 2
     if (1 - series.counts.get("filled", 0) / series.counts["rows"]) ** horizon < 0.5:  # filled values are not forecast
-        horizon = 1
-    if options.test and options.test >= 1:
-        horizon = min(horizon, int(options.test))
-    return Guess("horizon", horizon, "values to forecast: set what you need")
+        horizon, why = 1, "the next value, since many are missing"
+    elif horizon < usual:
+        why = f"less than {series.defaults.ahead}, since the series is short"
+    if options.test and horizon > options.test >= 1:
+        horizon, why = int(options.test), "as long as the test set"
+    return Guess("horizon", horizon, f"{why}: set what you need")
 
 
 def _guess_history(series: Ingested, history: int) -> Guess:
@@ -305,10 +314,16 @@ def _guess_season(series: Ingested, test: float, per_series: bool) -> list[Guess
     season = max(set(seasons), key=seasons.count)
     if 2 * seasons.count(season) <= len(seasons):
         season = None
-    # The usual season of the frequency counts unless another one was found.
+    # The usual season of the frequency counts unless one was found that is neither a part nor a multiple of it.
     usual = series.defaults.season
-    if usual and 2 * usual <= len(training[0]) and (not season or usual % season == 0):
+    if usual and 2 * usual <= len(training[0]) and (not season or usual % season == 0 or _is_multiple(season, usual)):
         return [Guess("season", usual, f"values in a season, as usual at frequency {series.frequency}")]
     if season:
         return [Guess("season", season, "found: the values repeat at this distance")]
     return [Guess("season", 0, "no season found in most of the longest series")] if per_series else []
+
+
+def _is_multiple(season: int, usual: int) -> bool:
+    """Return whether a season, which may be off by 1 %, is a few times the usual one, unlike a year and a week."""
+    times = round(season / usual)
+    return 1 < times <= _MAX_MULTIPLE and abs(season - times * usual) <= 0.01 * season

@@ -137,6 +137,23 @@ def test_times_are_put_together_from_what_there_is(
     assert draft["preprocess"].get("season") == season
 
 
+def test_the_season_of_the_calendar_is_preferred_to_a_multiple(proposed: Propose) -> None:
+    months = pd.date_range("1950-01", periods=480, freq="MS")
+    cycle = 10 * np.sin(2 * np.pi * np.arange(480) / 120) + np.random.default_rng(0).normal(size=480)
+
+    draft = proposed({"month": months, "y": cycle.round(2)})
+
+    assert draft.values()["preprocess"]["season"] == 12
+    (horizon,) = (guess for guess in draft.tables["preprocess"] if guess.key == "horizon")
+    assert (horizon.value, horizon.why) == (12, "a year, as usual at frequency MS: set what you need")
+
+
+def test_a_short_series_has_a_shorter_horizon(proposed: Propose) -> None:
+    draft = proposed({"month": MONTHS[:50], "y": values(50)})
+    (horizon,) = (guess for guess in draft.tables["preprocess"] if guess.key == "horizon")
+    assert (horizon.value, horizon.why) == (3, "less than a year, since the series is short: set what you need")
+
+
 def test_a_column_by_which_times_stand_once_names_the_series(proposed: Propose) -> None:
     count = len(DAYS)
     draft = proposed(
@@ -382,7 +399,7 @@ def test_a_few_series_with_ends_of_their_own_have_parts_that_are_shares(proposed
     draft = proposed(months_of([100, 90, 120])).values()
 
     assert draft["preprocess"] == {
-        "history": 15, "horizon": 3, "split": "per_series", "validation": 0.2, "test": 0.2, "season": 12,
+        "history": 15, "horizon": 6, "split": "per_series", "validation": 0.2, "test": 0.2, "season": 12,
     }  # fmt: skip
     assert draft["backtest"] == {"windows": 2, "size": 20}
 
@@ -418,7 +435,7 @@ def test_parts_hold_the_horizon_that_is_asked(proposed: Propose) -> None:
         ),
         ({"horizon": 30}, "Use --horizon 29 or less."),
         ({"test": 60, "horizon": 30}, "Use --horizon 9 or less or a smaller --test."),
-        ({"test": 88}, "the test set takes 88, the validation set 18, and training needs 6. Use a smaller --test."),
+        ({"test": 88}, "the test set takes 88, the validation set 18, and training needs 9. Use a smaller --test."),
         ({"test": 2, "horizon": 6}, "--test 2 holds 2 of 90 times, fewer than the horizon of 6. Use a larger --test"),
     ],
 )
