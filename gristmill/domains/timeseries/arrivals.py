@@ -228,7 +228,7 @@ class Column:
         needed = pd.Series(self.measures[rule][self.judged] / unit)
         by_series = np.sort(needed.groupby(self._arrival.now.loc[self.judged, "unique_id"].to_numpy()).max())
         tolerated = int(_TOLERATED_SERIES * self._arrival.then["unique_id"].nunique())
-        return float(by_series[-1 - tolerated]) if len(by_series) > tolerated else 0.0
+        return max(0.0, float(by_series[-1 - tolerated])) if len(by_series) > tolerated else 0.0
 
     def limits(self, rules: SeriesArrivals) -> dict[str, Values]:
         """Return the limits of the measures of each row, by rule.
