@@ -21,6 +21,7 @@ def record_of_fresh(catalogue: Catalogue, name: str, steps: list[Step], accept: 
     for pulled in (False, True):
         if pulled:
             runs.pull(name)  # another machine may have made the artifacts
+            registry.pull(name)
         last = runs.latest(name)
         if last is None or last.id in registry.withdrawn(name):
             continue

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from gristmill.config import stages
 from gristmill.config.catalogue import Catalogue, load
-from gristmill.errors import RequestError, WorkError
+from gristmill.errors import ArrivalSetAside, RequestError, WorkError
 from gristmill.prefect_runtime.launch import check_requirements, launch, locate_data
 from gristmill.project import no_op_runs, status
 from gristmill.project.result import Result
@@ -94,7 +94,11 @@ class Project(Models):
         """
         steps = self.plan(name, refresh, budget) if steps is None else steps
         if plan.is_fresh(steps):
-            return self._result(no_op_runs.record_of_fresh(self.catalogue, name, steps, accept))
+            try:
+                return self._result(no_op_runs.record_of_fresh(self.catalogue, name, steps, accept))
+            except ArrivalSetAside as error:
+                no_op_runs.record_of_failure(self.catalogue, name, error)
+                raise
         domain = self.catalogue.pipeline(name).domain
         return self._result(self._run_flow(domain, name, refresh=refresh, jobs=jobs, budget=budget, accept=accept))
 

@@ -227,6 +227,8 @@ class Registry:
             line = [last.version, *last.line] if last else []
             if last and judged is not None and (last.held or self._first_usable(pipeline, line)[0].number != judged):
                 return last
+            if last and judged is not None and run in self.withdrawn(pipeline):  # by a rollback since it began
+                return last
             if last and last.version == number:
                 line = last.line
             if promotion := self._promotions.append(pipeline, last, free, number, line, why=why, run=run, held=hold):
@@ -267,14 +269,25 @@ class Registry:
                 return promotion
 
     def withdrawn(self, pipeline: str) -> set[str]:
-        """Return the IDs of runs whose data rollbacks have withdrawn; the run of a version promoted later is not."""
+        """Return the IDs of runs whose data rollbacks have withdrawn, without the data of a version promoted later."""
         runs: set[str] = set()
         for promotion in reversed(list(self.promotions(pipeline))):
             runs.update(promotion.withdrawn)
             if runs and not promotion.withdrawn:
                 with suppress(CorruptArtifact):
-                    runs.discard(self._versions.read(pipeline, promotion.version).run)
+                    version = self._versions.read(pipeline, promotion.version)
+                    runs = {run for run in runs if not self._read_same_data(run, version)}
         return runs
+
+    def _read_same_data(self, run: str, version: Version) -> bool:
+        """Return whether a run read the data that a version was trained on."""
+        if run == version.run:
+            return True
+        with suppress(RequestError):  # its record is deleted
+            references = Runs(self._store).read(version.pipeline, run).references
+            digests = [known["ingest"]["digest"] for known in (references, version.references) if "ingest" in known]
+            return len(digests) == 2 and digests[0] == digests[1]
+        return False
 
     def _data_since(self, version: Version) -> tuple[str, ...]:
         """Return the IDs of runs after a version's own whose data differs from its data, unless it is withdrawn."""

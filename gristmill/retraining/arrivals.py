@@ -41,6 +41,7 @@ def check_arrival(
     # Find the last good data. If it is deleted or damaged, older data is still better than none.
     store, name = catalogue.store, pipeline.name
     Runs(store).pull(name)
+    Registry(store).pull(name)
     source = locate_source(catalogue, pipeline)
     arrival = _Arrival(ingested, digests_of(source, store))
     reasons: dict[str, str] = {}
@@ -54,8 +55,9 @@ def check_arrival(
             continue
         # Compare the data with it.
         folder = ingested if isinstance(ingested, Path) else store.open_verified(ingested, by_stat=True).path
-        reasons = _withdrawal(pipeline, arrival, store) or _broken_rules(pipeline, folder, before)
+        reasons = _broken_rules(pipeline, folder, before)
         break
+    reasons = _withdrawal(pipeline, arrival, store) or reasons
     if accept or not reasons:
         return reasons
     # Name the file, the reasons and the remedies.

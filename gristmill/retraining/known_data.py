@@ -51,12 +51,12 @@ def last_judged_data(pipeline: Pipeline, runs: Runs, registry: Registry, champio
 def good_runs(name: str, settings: Mapping[str, Any], store: Store) -> Iterator[Record]:
     """Yield the successful runs of a pipeline that ingested the data set of some settings, newest first.
 
-    Runs whose data a rollback has withdrawn are left out.
+    Trials of a sweep and runs whose data a rollback has withdrawn are left out.
     """
     withdrawn = Registry(store).withdrawn(name)
     for record in Runs(store).newest_first(name):
-        is_good = record.outcome == "succeeded" and "ingest" in record.stages and record.id not in withdrawn
-        if is_good and same_data(record.settings, settings):
+        ingested = record.outcome == "succeeded" and not record.trial and "ingest" in record.stages
+        if ingested and record.id not in withdrawn and same_data(record.settings, settings):
             yield record
 
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from gristmill.domains.timeseries.data.dataset import inside
+from gristmill.domains.timeseries.data.grid import is_finer_than_a_day
 from gristmill.domains.timeseries.data.split import (
     bounds_of,
     min_before_block,
@@ -316,8 +317,11 @@ def _guess_season(series: Ingested, test: float, per_series: bool) -> list[Guess
         season = None
     # The usual season of the frequency counts unless one was found that is neither a part nor a multiple of it.
     usual = series.defaults.season
-    if usual and 2 * usual <= len(training[0]) and (not season or usual % season == 0 or _is_multiple(season, usual)):
-        return [Guess("season", usual, f"values in a season, as usual at frequency {series.frequency}")]
+    if usual and 2 * usual <= len(training[0]):
+        # A week of hours is a season of its own, as is a year of days.
+        multiple = season and not is_finer_than_a_day(series.frequency) and _is_multiple(season, usual)
+        if not season or usual % season == 0 or multiple:
+            return [Guess("season", usual, f"values in a season, as usual at frequency {series.frequency}")]
     if season:
         return [Guess("season", season, "found: the values repeat at this distance")]
     return [Guess("season", 0, "no season found in most of the longest series")] if per_series else []

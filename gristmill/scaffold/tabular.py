@@ -133,17 +133,15 @@ def _choose_target(table: SampledTable, requested: str | None) -> tuple[SampledC
     classes = [column for column in columns if column.is_category and _choose_task(column).value != "regression"]
     numbers = [column for column in columns if column.cleaned.numbers is not None and not column.is_named_like_id]
     named = [column for word in _TARGET_WORDS for column in reversed(classes) if word in column.words]
-    last = [column for column in classes[-1:] if column is columns[-1] and 2 * len(numbers) > len(columns)]
     two = [column for column in reversed(classes) if column.numbers is None and column.distinct == 2]
+    mostly_numbers = 2 * len(numbers) > len(columns)
+    last = [column for column in classes[-1:] if column is columns[-1] and (mostly_numbers or column in two)]
     likely = [*named, *last, *two, *reversed(numbers), *reversed(classes)]
     for found, why in ((named, "chosen by its name"), (last, f"the last column, {len(columns) - 1} others")):
         if found:
             return found[0], why + or_another([column for column in likely if column is not found[0]])
-    # Otherwise, a number is predicted, unless there is none, or the last column is a text and another has two classes.
-    if classes and (not numbers or (two and columns[-1].numbers is None)):
-        chosen = two[0] if numbers else classes[-1]
-        others = or_another([column for column in likely if column is not chosen])
-        return chosen, f"{count_of(chosen.distinct, 'classes')}{others}"
+    if classes and not numbers:
+        return classes[-1], "the last column of classes" + or_another(classes[-2::-1])
     return choose_target(table, None, set(), first=False)
 
 

@@ -30,13 +30,13 @@ _FORMATS = (
     *(day + hour for day in _DAY_FIRST for hour in ("", " %H:%M", " %H:%M:%S", *_HOURS_OF_12)),
     *(day + hour for day in ("%m/%d/%Y", "%Y-%m-%d", "%d %b %Y", "%d %B %Y") for hour in _HOURS_OF_12),
     *("%b-%d-%Y", "%d-%b-%Y", "%d-%b-%y", "%b-%y", "%b %Y", "%B %Y", "%Y %b", "%Y %B", "%Y-%b", "%YM%m", "%Y:%m"),
-    *("%m/%Y", "%m.%Y", "%m-%Y", "%m/%d/%y"),
+    *("%b-%Y", "%B-%Y", "%Y-%B", "%m/%Y", "%m-%Y", "%Y/%m", "%m/%d/%y"),
 )
 _FORMAT_BY_DIGITS = {8: "%Y%m%d", 6: "%Y%m", 4: "%Y"}
 _UNSAFE_GUESS = re.compile("%[bBp]|^%[dm]")  # names, AM and PM, days beside months: other rows may suggest another one
 _HOUR_WORDS = {"hour", "hr", "stunde", "heure", "hora"}
 _TIME_OF_DAY = re.compile(r"\d{1,2}:\d\d(:\d\d(\.\d+)?)?(\s?[AaPp]\.?[Mm]\.?)?")
-_WEEK = re.compile(r"\d{4}[- ]?W(eek)? ?\d{1,2}|\d{4}-\d\d-\d\d/\d{4}-\d\d-\d\d", re.IGNORECASE)
+_WEEK = re.compile(r"\d{4}[- ]?W(eek)? ?\d{1,2}(-1)?|\d{4}-\d\d-\d\d/\d{4}-\d\d-\d\d", re.IGNORECASE)
 _EPOCH_BY_DIGITS = {10: "epoch_seconds", 13: "epoch_milliseconds"}  # counts since 1970 from 2001 on
 _FIRST_ROWS = 50  # rows to read before all rows are read
 _MAX_REPEATED_SHARE = 0.05  # maximum share of rows that repeat a time and are averaged
@@ -180,13 +180,15 @@ def _formats(column: SampledColumn) -> Iterator[str | None]:
         yield from _FORMATS
     elif (digits := _digits(column)) in _FORMAT_BY_DIGITS and (digits != 4 or column.numbers.between(1500, 2200).all()):
         yield _FORMAT_BY_DIGITS[digits]
+        if digits == 6:  # 202352 is a week
+            yield "week"
     elif digits in _EPOCH_BY_DIGITS and column.cells.astype("str").str.strip().str.match("1").all():  # until 2033
         yield _EPOCH_BY_DIGITS[digits]
 
 
 def _holds_decimal_years(column: SampledColumn) -> bool:
     numbers = column.numbers
-    return numbers is not None and bool(numbers.between(1500, 2200).all()) and bool((numbers % 1 != 0).any())
+    return numbers is not None and bool(numbers.between(1700, 2100).all()) and bool((numbers % 1 != 0).any())
 
 
 def _numbering(column: SampledColumn) -> Iterator[str]:

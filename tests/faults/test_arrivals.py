@@ -210,6 +210,23 @@ def test_a_rollback_returns_to_the_data_of_the_version(serving: Path, command: C
 
 
 @pytest.mark.fault(44)
+def test_promoting_a_version_again_brings_its_data_back(serving: Path, command: Command) -> None:
+    table = sales()
+    all_values(lambda y: 100 * y)(table)
+    write(serving, table)
+    assert command("run", "shop", "--accept").status == 0
+    assert command("promote", "shop").status == 0
+    assert command("retrain", "shop").status == 0  # nothing new, from the same data
+    bad = command("-q", "predict", "shop").out
+    assert command("rollback", "shop").status == 0
+
+    assert command("promote", "shop", "2").status == 0
+
+    assert command("ls").err == ""
+    assert command("-q", "predict", "shop")[1:] == (bad, "")
+
+
+@pytest.mark.fault(44)
 def test_a_rollback_without_an_earlier_version_withdraws_newer_data(serving: Path, command: Command) -> None:
     before = command("-q", "predict", "shop").out
     table = sales()

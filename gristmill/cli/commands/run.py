@@ -185,6 +185,7 @@ def history(name: Name, as_json: Json = False) -> None:
         project = open_project()
         pipeline = project.catalogue.pipeline(name)
         project.runs.pull(name)
+        project.registry.pull(name)  # rollbacks
         rows = [(record, headline(record, project.store)) for record in project.runs.newest_first(name)]
         unused = unused_arrival(pipeline, project.store)
         retrained = next((record for record, _ in rows if record.retraining), None)

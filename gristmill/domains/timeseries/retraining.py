@@ -263,10 +263,12 @@ class SeriesStats(NamedTuple):
 
 def newest_input_drift(table: pd.DataFrame, trained: pd.DataFrame, stats: SeriesStats) -> list[InputDrift]:
     """Compare the values since the end of the training data with the training data; return a sign for each column."""
-    fresh = stats.mean_over_series(table[table["ds"] > trained["ds"].max()])
+    new = table[table["ds"] > trained["ds"].max()]
+    fresh = stats.mean_over_series(new)
     if not len(fresh):
         return []
-    before = stats.mean_over_series(trained)
+    # A mean over fewer series varies more, so the series that have ended do not count in the training data either.
+    before = stats.mean_over_series(trained[trained["unique_id"].isin(new["unique_id"])])
     return [series_input_drift(name, fresh[name].to_numpy(), before[name].to_numpy()) for name in map(str, before)]
 
 

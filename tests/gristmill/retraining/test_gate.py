@@ -228,7 +228,10 @@ def test_the_reported_difference_is_that_of_the_cross_fit() -> None:
 
     assert (found.promoted, found.why) == (True, "mae 1.5 against the champion's 2 less 1%")
     assert (found.scores[CHALLENGER], found.difference, found.interval) == (1.5, -0.25, (-0.25, -0.25))
-    assert found.items_in_words == "10 items; cross-fitted: each half is scored with the recipe that is better on the other half"
+    assert (
+        found.items_in_words
+        == "10 items; cross-fitted: each half is scored with the recipe that is better on the other half"
+    )
     assert judge_contest(whole, Gate(), "naive").items_in_words == "10 items"
 
 

@@ -144,7 +144,18 @@ def test_classes_may_be_numbers_and_words(proposed: Propose) -> None:
             "w",
             "the last of 4 numeric columns; choose another with --target, ",
         ),
-        ({"ok": ["yes", "no"] * 30, "note": [f"n {at}" for at in range(60)]}, "ok", "2 classes; choose another with "),
+        (
+            {
+                "town": ["Ulm", "Bonn", "Kiel"] * 20,
+                "a": ["x", "y", "z"] * 20,
+                "b": ["u", "v", "w"] * 20,
+                "c": ["k", "l", "m"] * 20,
+                "ok": ["yes", "no"] * 30,
+            },
+            "ok",
+            "the last column, 7 others; choose another ",
+        ),
+        ({"note": [f"n {at}" for at in range(60)]}, "z", "the last of 3 numeric columns; choose another with --target"),
     ],
 )
 def test_the_last_column_of_classes_is_predicted(

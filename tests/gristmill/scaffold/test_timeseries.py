@@ -16,6 +16,7 @@ from gristmill.scaffold.timeseries import propose
 
 UNTESTED = "has empty cells, one value in each series, or a name that ingest uses"
 DAYS = pd.date_range("2023-01-01", periods=120)
+QUARTERS = ["Q1", "Q2", "Q3", "Q4"]
 MONTHS = pd.date_range("1990-01-01", periods=100, freq="MS")
 
 Propose = Callable[..., Proposal]
@@ -112,6 +113,15 @@ def test_days_and_times_of_day_in_two_columns_are_refused(proposed: Propose, nam
         ({"index": MONTHS.strftime("%Y %b")}, "index", "%Y %b", 12),  # a tsibble of R
         ({"month": MONTHS.strftime("%m/%Y")}, "month", "%m/%Y", 12),
         ({"month": MONTHS.strftime("%b-%y")}, "month", "%b-%y", 12),  # Excel
+        ({"month": MONTHS.strftime("%b-%Y")}, "month", "%b-%Y", 12),
+        ({"month": MONTHS.strftime("%Y/%m")}, "month", "%Y/%m", 12),
+        ({"week": pd.date_range("1991-02-04", periods=200, freq="7D").strftime("%G%V")}, "week", "week", 52),
+        (
+            {"year": np.repeat(range(1990, 2015), 4), "quarter": ["Q1", "Q2", "Q3", "Q4"] * 25},
+            ["year", "quarter"],
+            "quarter",
+            4,
+        ),
         ({"time": 1990 + np.arange(100) / 4}, "time", "decimal_year", 4),
         ({"time": (1990 + np.arange(100) / 12).round(3)}, "time", "decimal_year", 12),
         ({"decimal_date": (1990 + (np.arange(100) + 0.5) / 12).round(4)}, "decimal_date", "decimal_year", 12),

@@ -11,8 +11,8 @@ from gristmill.errors import RequestError, count_of, short_repr
 from gristmill.sources.rows import Rows
 
 REMEDY = "Fix it, set time_format in the table 'ingest', or name another column as time."
-_QUARTER = r"^(?:(?P<year>\d{4})[-/ ]?[Qq](?P<quarter>[1-4])|[Qq](?P<first>[1-4])[-/ ]?(?P<last>\d{4}))$"
-_WEEK = r"^(\d{4})[- ]?[Ww](?:eek)? ?(\d{1,2})$"
+_QUARTER = r"^(?:(?P<year>\d{4})[-/ ]?[Qq]{1,2}(?P<quarter>[1-4])|[Qq](?P<first>[1-4])[-/ ]?(?P<last>\d{4}))$"
+_WEEK = r"^(\d{4})(?:[- ]?[Ww](?:eek|EEK)? ?(?=\d)|(?=\d\d$))(\d{1,2})(?:-1)?$"
 _SPAN = r"^(\d{4}-\d\d-\d\d)/\d{4}-\d\d-\d\d$"  # as pandas prints a week
 _MAX_MONTH_ERROR = 0.08  # months by which a decimal year may differ from the beginning or the middle of a month
 
@@ -61,8 +61,10 @@ def _decimal_years(rows: Rows, columns: Sequence[str]) -> "pd.Series[pd.Timestam
     begins, middles = months.round(), np.floor(months)
     is_begin = (months - begins).abs() <= _MAX_MONTH_ERROR
     is_middle = (months - middles - 0.5).abs() <= _MAX_MONTH_ERROR
-    check_cells(rows, cells, ~(is_begin | is_middle).to_numpy(), "not a year with twelfths such as 1982.25")
-    first = begins.where(is_begin, middles).astype("int64")
+    are_middles = is_middle.mean() > is_begin.mean()
+    told = (is_middle if are_middles else is_begin) & months.between(12, 12 * 9999)
+    check_cells(rows, cells, ~told.to_numpy(), "not a year with twelfths such as 1982.25")
+    first = (middles if are_middles else begins).astype("int64")
     return pd.to_datetime(pd.DataFrame({"year": first // 12, "month": first % 12 + 1, "day": 1}))
 
 

@@ -24,6 +24,7 @@ PARTS = {"year": (1, 9999), "month": (1, 12), "day": (1, 31), "hour": (0, 23), "
 """Columns that make up a time, in order, with their smallest and largest values."""
 _IN_UTC = r"(?:Z|UTC|GMT|[+-]00(?::?00)?)$"
 _MISSING = {"", "nan", "nat"}  # text that pandas reads as a missing time, in lower case
+_FIRST_OF_LAST_CENTURY = 2050  # years of two digits from 50 on are those of the last century
 _MAX_EXAMPLES = 100  # cells from which the format is guessed
 
 Numbers = npt.NDArray[np.signedinteger]  # (rows,) number of each row's series
@@ -93,6 +94,8 @@ def _read_text(rows: Rows, cells: "pd.Series[Any]", time_format: str | None) -> 
             f"{rows.name}, column {cells.name!r}: not times, starting at {received}: {error} {REMEDY}"
         ) from None
     check_cells(rows, cells, times.isna().to_numpy(), "not a time in the format of the others")
+    if "%y" in (time_format or ""):  # pandas reads 60 as 2060
+        times = times.where(times.dt.year < _FIRST_OF_LAST_CENTURY, times - pd.DateOffset(years=100))
     converted = int((~cells.str.contains(_IN_UTC)).sum()) if aware else 0
     return pd.DatetimeIndex(times).as_unit("us"), converted
 

@@ -206,6 +206,7 @@ def test_settings_that_contradict_each_other_are_refused(columns: dict[str, Any]
         {"t": ["1974-Q3", "1974 q4", "1975Q1"]},
         {"year": ["1974", "1974", "1975"], "quarter": ["3", "4", "1"]},
         {"year": pd.Series([1974, 1974, 1975]), "quarter": pd.Series([3, 4, 1])},
+        {"year": pd.Series([1974, 1974, 1975]), "quarter": ["Q3", "Q4", "Q1"]},
     ],
 )
 def test_quarters_stand_at_their_first_day(columns: dict[str, Any]) -> None:
@@ -223,7 +224,12 @@ def test_what_is_no_quarter_is_refused_with_its_row(cells: list[str | None]) -> 
 
 
 @pytest.mark.parametrize(
-    "cells", [["1991 W06", "1991-W07", "1991w8"], ["1991-02-04/1991-02-10", "1991W7", "1991 Week 8"]]
+    "cells",
+    [
+        ["1991 W06", "1991-W07", "1991w8"],
+        ["1991-02-04/1991-02-10", "1991W7", "1991 Week 8"],
+        ["199106", "199107", "1991-W08-1"],
+    ],
 )
 def test_a_week_is_read_as_its_monday(cells: list[str]) -> None:
     times, _ = read({"t": cells}, time_format="week")
@@ -239,6 +245,16 @@ def test_the_decimals_of_a_year_tell_the_month(cells: list[float | str]) -> None
     assert times.equals(pd.DatetimeIndex(["1981-12-01", "1982-01-01", "1982-02-01"]).as_unit("us"))
     message = refusal({"t": [1982.0, 1982.02]}, time_format="decimal_year")
     assert "row 3, column 't': not a year with twelfths such as 1982.25" in message
+
+
+def test_decimal_years_are_all_beginnings_or_all_middles_of_months() -> None:
+    for cells in ([1960.0, 1960.042, 1960.083], [0.5, 0.583]):  # half months; no years
+        assert "not a year with twelfths such as 1982.25" in refusal({"t": cells}, time_format="decimal_year")
+
+
+def test_a_year_of_two_digits_is_in_this_century_up_to_49() -> None:
+    times, _ = read({"t": ["Dec-49", "Jan-50", "Jan-60"]}, time_format="%b-%y")
+    assert times.equals(pd.DatetimeIndex(["2049-12-01", "1950-01-01", "1960-01-01"]).as_unit("us"))
 
 
 def test_quarters_stand_in_two_columns_at_most() -> None:
