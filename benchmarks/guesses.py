@@ -33,9 +33,9 @@ UNNAMED = "Unnamed"  # how gristmill begins the name of a column without one
 WARNINGS = ("check", "cannot", "may ", "leak", "ambiguous", "irregular", "no regular", "nearly", "instead", "encodes")
 CRASHES = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 NOTE = (
-    "A guess agrees if it is among the answers of `benchmarks/guesses.toml`, which were written down before `init` was "
-    "run on the files. *not_inputs*: no identifier, row number or leak is a feature. *must_warn*: a note or reason says "
-    "that the data does not decide. *ask*: the reason of the target names another column."
+    "A guess agrees if it is among the answers of `benchmarks/guesses.toml`, which were written before `init` was run "
+    "on the files. *not_inputs*: no identifier, row number or leak is a feature. *must_warn*: a note or reason "
+    "says that the data does not decide. *ask*: the reason of the target names another column."
 )
 
 
@@ -91,8 +91,8 @@ def _refused(entry: Mapping[str, Any], error: Exception, folder: str) -> Compare
 
 
 def _kinds(entry: Mapping[str, Any], domain: str | None = None) -> list[str]:
-    """Return the kinds of guesses to compare; those of forecasts only if the domain, or the answer, is one."""
-    forecast = (domain or entry["domain"][0]) == "timeseries"
+    """Return the kinds of guesses to compare: those of forecasts if the answer, or one of two, is one."""
+    forecast = (domain if domain and len(entry["domain"]) > 1 else entry["domain"][0]) == "timeseries"
     kinds = [kind for kind in KINDS if kind in entry and (forecast or kind not in SERIES_ONLY)]
     if forecast and "timeseries" in entry["domain"] and "series" not in kinds:
         kinds.append("series")  # there must be none
@@ -119,10 +119,11 @@ def _agreement(entry: Mapping[str, Any], proposal: Proposal) -> Compared:
         "must_warn": "a warning" if warned else "no warning",
         "ask": why,
     }
-    for kind in _kinds(entry, proposal.domain if "timeseries" in entry["domain"] else None):
+    for kind in _kinds(entry, proposal.domain):
         found.agree[kind] = _agrees(kind, guessed[kind], entry, target)
         if not found.agree[kind]:
-            expected = "" if kind in ("not_inputs", "must_warn", "ask") else f", expected {_shown(entry.get(kind))}"
+            listed = kind not in ("not_inputs", "must_warn", "ask")
+            expected = f", expected {_shown(kind, entry.get(kind))}" if listed else ""
             found.wrong.append(f"{kind}: {guessed[kind]!r}{expected}")
     found.silent = not found.agree["domain"] and not warned
     return found
@@ -152,9 +153,11 @@ def _named(names: Any) -> Any:
     return "" if isinstance(names, str) and names.startswith(UNNAMED) else names
 
 
-def _shown(answers: Any) -> str:
+def _shown(kind: str, answers: Any) -> str:
     if answers is None:
         return "none"
+    if kind == "horizon":
+        return " to ".join(map(str, answers))
     return " or ".join(map(repr, answers[:3])) if isinstance(answers, list) else repr(answers)
 
 
@@ -183,7 +186,7 @@ def main() -> None:
         print(f"{entry['name']:20} {'; '.join(compared[-1].wrong) or 'all right'}", flush=True)
     fine = sum(all(each.agree.values()) for each in compared)
     silent = sum(each.silent for each in compared)
-    summary = f"{len(compared)} files: all guesses of {fine} agree with the answers. A wrong domain without a warning: {silent}."
+    summary = f"{len(compared)} files: all guesses of {fine} agree. A wrong domain without a warning: {silent}."
     rows = [(each.name, "; ".join(each.wrong).replace("|", "/") or "all right") for each in compared]
     kinds = table(("guess", "agree", "answers"), shares(compared))
     tell("Guesses", ["", summary, "", *kinds, "", *table(("file", "wrong"), rows), "", NOTE], asked.write)
