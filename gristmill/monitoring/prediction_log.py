@@ -35,6 +35,7 @@ from gristmill import keys
 from gristmill.errors import StoreError
 from gristmill.monitoring.prediction_columns import ANSWERED, BATCH, ID, INPUTS, RUN, TRUTH, VERSION
 from gristmill.store.store import Store
+from gristmill.util.columns import with_columns
 from gristmill.util.files import atomic_file, flush_to_disk, translate_disk_errors
 from gristmill.util.table_io import read_table, write_table
 
@@ -261,7 +262,7 @@ def batch_frame(batches: list[dict[str, Any]], sizes: list[int], rows: pd.DataFr
     about = pd.DataFrame(batches, columns=[BATCH, ANSWERED, VERSION, RUN, INPUTS]).astype({VERSION: "Int64"})
     about[ANSWERED] = pd.to_datetime(about[ANSWERED], format="ISO8601", utc=True).dt.as_unit("us")
     owners = np.repeat(np.arange(len(batches)), sizes)
-    rows = rows.assign(**{name: rows[name].dt.as_unit("us") for name in _times(rows)})
+    rows = with_columns(rows, {name: rows[name].dt.as_unit("us") for name in _times(rows)})
     return about.iloc[owners].reset_index(drop=True).join(rows)
 
 
@@ -287,6 +288,6 @@ def read_lines(path: Path) -> list[pd.DataFrame]:
     for (names, times), batches in alike.items():
         values = {name: list(chain.from_iterable(batch["rows"][name] for batch in batches)) for name in names}
         rows = pd.DataFrame(values)
-        rows = rows.assign(**{name: pd.to_datetime(rows[name]) for name in times})
+        rows = with_columns(rows, {name: pd.to_datetime(rows[name]) for name in times})
         frames.append(batch_frame(batches, [len(batch["rows"][names[0]]) for batch in batches], rows))
     return frames

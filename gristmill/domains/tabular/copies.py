@@ -16,6 +16,7 @@ import pandas as pd
 from gristmill.domains.common.classification.duplicates import Groups, describe_copies, with_others
 from gristmill.domains.common.classification.labelled import Labels
 from gristmill.domains.common.sampling import sample_positions
+from gristmill.util.columns import with_columns
 from gristmill.util.table_io import write_document
 
 COPIES_FILE = "copies.json"  # in the artifact of preprocess, if some rows are equal
@@ -53,7 +54,7 @@ def find_copies(table: pd.DataFrame, summary: dict[str, Any], labels: Labels) ->
     numbers = summary["numbers"]
     categories = [name for name in summary["categories"] if not table[name].is_unique]
     inputs = table[[*numbers, *categories, *summary["dates"], *summary["texts"]]]
-    inputs = inputs.assign(**{name: significant(inputs[name].to_numpy()) for name in numbers})
+    inputs = with_columns(inputs, {name: significant(inputs[name].to_numpy()) for name in numbers})
     target = table[summary["target"]]
     target = target if summary["classes"] else pd.Series(significant(target.to_numpy()))
     random = np.random.default_rng(0)

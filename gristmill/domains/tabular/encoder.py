@@ -17,6 +17,7 @@ from gristmill.domains.tabular.dataset import Inputs, Layout, Prepared, Values
 from gristmill.domains.tabular.preprocess import fit_scale, measured
 from gristmill.domains.tabular.target_scale import TargetScale
 from gristmill.training.saved_network import as_tensors, predict_in_batches, predict_once
+from gristmill.util.columns import with_columns
 
 Knots = npt.NDArray[np.float64]  # (measures, pieces + 1): ends of the pieces of each standardised number, ascending
 RawInput = dict[str, keras.KerasTensor]
@@ -176,7 +177,7 @@ def standardised(data: Prepared) -> Layout:
     layout, train = data.layout, data.at("train")
     columns = measured(data.table.iloc[train], layout.numbers, layout.dates)
     if not layout.classes:
-        columns = columns.assign(**{layout.target: data.truth[train]})
+        columns = with_columns(columns, {layout.target: data.truth[train]})
     mean, deviation = fit_scale(columns, "standard")
     return replace(layout, mean=mean, deviation=deviation)
 

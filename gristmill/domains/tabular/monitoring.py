@@ -10,6 +10,7 @@ from gristmill.domains.tabular.columns import as_text
 from gristmill.monitoring.live_rows import LiveRows
 from gristmill.retraining.example_drift import input_drift
 from gristmill.runs.retraining_record import Champion
+from gristmill.util.columns import with_columns
 
 
 def truth_column(ingest: Any) -> str:
@@ -23,7 +24,7 @@ def live_rows(log: pd.DataFrame, truth: pd.DataFrame, champion: Champion, run: s
     layout, trained = known.layout, known.table[known.parts == "train"]
     slices = {name: name for name in layout.categories if name in log}
     return monitoring.score_rows(
-        log.assign(**{name: as_text(log[name]) for name in slices}),  # of empty cells too, as in the training data
+        with_columns(log, {name: as_text(log[name]) for name in slices}),  # of empty cells too, as in the training data
         truth,
         champion,
         run,

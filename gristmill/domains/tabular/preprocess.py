@@ -19,6 +19,7 @@ from gristmill.domains.tabular.split import split, times
 from gristmill.errors import DataError
 from gristmill.settings.number_text import format_number
 from gristmill.training.keras_backend import import_keras
+from gristmill.util.columns import with_columns
 from gristmill.util.table_io import read_document, read_table
 
 logger = logging.getLogger(__name__)
@@ -112,7 +113,7 @@ def fit_layout(train: pd.DataFrame, summary: dict[str, Any], scale: str) -> Layo
         raise DataError(f"no column to predict {target!r} from: {reasons}. Add other columns to the table.")
     # 3. Fit the encoding of the others.
     measures = measured(train, used["numbers"], used["dates"])
-    scaled = measures if classes else measures.assign(**{target: train[target]})
+    scaled = measures if classes else with_columns(measures, {target: train[target]})
     mean, deviation = fit_scale(scaled, scale)
     return Layout(
         target=target,
