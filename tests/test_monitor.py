@@ -131,7 +131,7 @@ def test_rows_of_a_table_are_scored_by_their_ids(
     pd.concat([unknown, unknown.assign(price=2.0)]).to_csv("twice.csv", index=False)
     twice = command("truth", "houses", "--file", "twice.csv")
 
-    assert "sold.csv: 1 value of truth that was added earlier changed, the first of id 'h0'." in said.err
+    assert "sold.csv: 1 value replaced earlier truth; the first has the id 'h0'." in said.err
     assert "different values of the id 'h0' (1 such row). Keep one row for each id." in the_error(twice)
     assert predicted.out.splitlines()[0] == "house,area,rooms,predicted,because"
     assert (some.status, some.out) == (0, "houses: the truth of 1 predicted rows was added\n")

@@ -56,7 +56,7 @@ def add_truth(models: Models, name: str, place: Path) -> int:
     if (changed := both[TRUTH] != both[f"{TRUTH} before"]).any():
         first, count = short_repr(both.loc[changed, ID].iloc[0]), count_of(changed.sum(), "values")
         logger.warning(
-            "%s: %s of the truth differ from those added before and replace them; the first has the id %s.",
+            "%s: %s replaced earlier truth; the first has the id %s.",
             place,
             count,
             first,

@@ -66,7 +66,7 @@ def test_a_model_of_examples_is_kept_fresh(domain: str, tmp_path: Path) -> None:
     untrained = retrained("gate.window=20")
     assert told(untrained)[0] == "waiting"
     assert re.fullmatch(
-        r"\d+ rows of the test set can be judged, .*; gate\.window asks for 20\. .*", told(untrained)[1]
+        r"only \d+ rows of the test set are unknown to .*; gate\.window requires 20\. .*", told(untrained)[1]
     )
     assert list(untrained.stages) == ["ingest", "preprocess"]
 
