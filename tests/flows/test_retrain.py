@@ -248,7 +248,7 @@ def test_a_champion_that_does_not_follow_a_shift_is_replaced_before_the_judging_
     promoted_by_hand(project, 300)
     with (project / "pipelines.toml").open("a") as file:
         file.write("\n[runner]\nworkers = 2\n")  # a recovery has candidates that workers do not know
-    recovery = retrain(308, change=shifted)
+    recovery = retrain(312, change=shifted)
 
     assert recovery.retraining
     assert told(recovery)[0] == "promoted"
@@ -264,7 +264,7 @@ def test_a_champion_that_does_not_follow_a_shift_is_replaced_before_the_judging_
     assert set(champion.decision["tables"]) >= {"model", "preprocess", "select"}
     assert Project.open(project).reproduce("small", 2).other_results == []
 
-    judged = retrain(332, change=shifted)  # the pipeline's own model is judged against it
+    judged = retrain(336, change=shifted)  # the pipeline's own model is judged against it
 
     assert judged.retraining
     assert judged.retraining.judgement
