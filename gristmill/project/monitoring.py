@@ -55,12 +55,7 @@ def add_truth(models: Models, name: str, place: Path) -> int:
     both = values.merge(log.truth(), on=ID, suffixes=("", " before"))
     if (changed := both[TRUTH] != both[f"{TRUTH} before"]).any():
         first, count = short_repr(both.loc[changed, ID].iloc[0]), count_of(changed.sum(), "values")
-        logger.warning(
-            "%s: %s replaced earlier truth; the first has the id %s.",
-            place,
-            count,
-            first,
-        )
+        logger.warning("%s: %s replaced earlier truth; the first has the id %s.", place, count, first)
     log.add_truth(values.reset_index(drop=True))
     return len(values)
 

@@ -22,7 +22,7 @@ def read_periods(rows: Rows, columns: Sequence[str], time_format: str) -> pd.Dat
 
     Raises:
         DataError: a cell does not name such a period.
-        RequestError: there are too many columns; only quarters may have a second one, beside the years.
+        RequestError: there are too many columns; only quarters may be split into two, a year and a quarter.
     """
     if len(columns) > (2 if time_format == "quarter" else 1):
         also = ", or a year and a quarter column" if time_format == "quarter" else ""
