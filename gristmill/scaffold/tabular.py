@@ -10,6 +10,7 @@ import pandas as pd
 
 from gristmill.domains.tabular.columns import are_dates, as_text, inputs_of
 from gristmill.domains.tabular.ingest import ingest
+from gristmill.domains.tabular.leaks import Leak, find_leaks
 from gristmill.domains.tabular.preprocess import MAX_ENCODED_NAMES, preprocess, why_unresolved
 from gristmill.domains.tabular.settings import ANSWER_COLUMNS, Ingest, Preprocess
 from gristmill.errors import count_of, short_repr
@@ -17,15 +18,25 @@ from gristmill.scaffold.data import Data
 from gristmill.scaffold.proposal import NO_OPTIONS, ForecastOptions, Guess, Proposal, values_of
 from gristmill.scaffold.shared_guesses import auto_guesses, list_classes, spelling_notes
 from gristmill.scaffold.table import SampledColumn, SampledTable, read_table
-from gristmill.scaffold.target_column import choose_target, describe_texts, leak_notes, left_out_notes, or_another
+from gristmill.scaffold.target_column import (
+    choose_target,
+    describe_texts,
+    leak_notes,
+    left_out_notes,
+    named_outcome,
+    or_another,
+)
 from gristmill.sources.set_names import PARTS
 from gristmill.util.toml import toml_value
 
 _MIN_ROWS = 10
 _TARGET_WORDS = [  # in the names of columns of classes, the most telling first
-    *("target", "label", "y", "outcome", "survived", "churn", "churned", "exited", "diagnosis", "species", "risk"),
-    *("fraud", "default", "purchase", "purchased", "bought", "response", "result", "class"),
+    *("target", "label", "y", "outcome", "survived", "churn", "churned", "exited", "attrition", "diagnosis"),
+    *("species", "risk", "fraud", "spam", "default", "approved", "approve", "admitted", "admit", "converted"),
+    *("subscribed", "cancelled", "canceled", "clicked", "purchase", "purchased", "bought", "response", "result"),
+    "class",
 ]
+_TARGET_NAMES = {"status", "choice", "vote", "died", "death", "event"}  # of classes, if there is no other word
 _CODE_WORDS = {"target", "label", "diagnosis", "species", "class", "category", "type", "kind", "code", "cluster"}
 _MAX_CODES, _MAX_UNNAMED_CODES = 10, 5  # different whole numbers that are classes: named like codes, or not
 _OTHER_DATE = r"\d{1,4}([./-])\d{1,2}\1\d{1,4}(\D.*)?|(19|20)\d{6}T\d{4,6}"  # 31.01.2024 or 20240131T0900
@@ -59,12 +70,15 @@ def propose(data: Data, target: str | None = None, options: ForecastOptions = NO
     group = None if part else group_column(table, chosen.name)
     taken = [column.name for column in (chosen, part, group) if column]
     by_role, left_out = _choose_roles(table, taken, [*ANSWER_COLUMNS[task.value], *(f"p_{name}" for name in names)])
+    leaks = _find_leaks(chosen, by_role, is_class=classes is not None)
+    leaking = {name for leak in leaks for name in leak.columns}
+    by_role = {role: [column for column in columns if column.name not in leaking] for role, columns in by_role.items()}
     inputs = [column for columns in by_role.values() for column in columns]
     time = None if part else time_column(by_role["dates"], classes)
     if time and group:
         left_out[group.name] = "identifies groups of rows: see preprocess.time"
     if not inputs:
-        reasons = " ".join(left_out_notes(left_out)) or "There is no other column."
+        reasons = " ".join([*left_out_notes(left_out), *leak_notes(leaks, chosen.name)]) or "There is no other column."
         raise table.error(f"no column to predict {chosen.name!r} from. {reasons}")
     # Write the settings, and try them on the table.
     if chosen.empty:
@@ -87,9 +101,20 @@ def propose(data: Data, target: str | None = None, options: ForecastOptions = NO
             f"The class {short_repr(marks.iloc[0])} of {chosen.name!r} may mark a missing value "
             f"({count_of(len(marks), 'rows')}): to leave these rows out, empty their cells in source.prepare."
         )
-    notes += [*left_out_notes(left_out), *leak_notes(chosen, inputs)]
+    notes += left_out_notes(left_out)
+    notes += [*leak_notes(leaks, chosen.name), *possible_leak_notes(chosen, inputs)]
     notes += [f"Not used: {name!r}. {error}" for name, error in table.unreadable.items()]
     return Proposal("tabular", f"{chosen.name} of {data.name}: {table.summary}", tables, notes)
+
+
+def _find_leaks(target: SampledColumn, by_role: Mapping[str, Sequence[SampledColumn]], is_class: bool) -> list[Leak]:
+    """Return the leaks among the columns, as they are found in the rows with a target."""
+    known = target.cells.notna().to_numpy()
+    names = [column.name for column in by_role["numbers"]]
+    columns = [column for columns in by_role.values() for column in columns]
+    cells = {column.name: column.numbers if column.name in names else as_text(column.cells) for column in columns}
+    values = as_text(target.cells) if is_class else target.numbers
+    return find_leaks(pd.Series(values)[known], pd.DataFrame(cells)[known], names)
 
 
 def _try_stages(table: SampledTable, settings: Ingest, split: list[Guess]) -> None:
@@ -128,16 +153,35 @@ def _choose_target(table: SampledTable, requested: str | None) -> tuple[SampledC
                 raise table.error(f"the column {column.name!r} {problem}. Fix it, or choose another with --target.")
             return column, "as requested"
         return choose_target(table, requested, set(), first=False)
-    # Columns of classes are targets by their names, or because they are last, as in most public tables.
+    return _choose_unrequested(table)
+
+
+def _choose_unrequested(table: SampledTable) -> tuple[SampledColumn, str]:
+    """Return the column that is the target by its name or its place among the columns, and the reason."""
     columns = [column for column in table.columns.values() if not column.why_constant]
     classes = [column for column in columns if column.is_category and _choose_task(column).value != "regression"]
     numbers = [column for column in columns if column.cleaned.numbers is not None and not column.is_named_like_id]
-    named = [column for word in _TARGET_WORDS for column in reversed(classes) if word in column.words]
+    # 1. Classes and numbers may be named like a target.
+    words = [(word, column) for word in _TARGET_WORDS for column in reversed(classes) if word in column.words]
+    named = [column for _, column in words if not column.is_named_like_id] or [column for _, column in words]
+    named += [column for column in classes if column.name.lower() in _TARGET_NAMES]
+    outcome = named_outcome(numbers)
+    # 2. In most public tables, a class in the last column, after numbers, is the target.
     two = [column for column in reversed(classes) if column.numbers is None and column.distinct == 2]
-    mostly_numbers = 2 * len(numbers) > len(columns)
+    mostly_numbers = 2 * len(numbers) >= len(columns) - 1
     last = [column for column in classes[-1:] if column is columns[-1] and (mostly_numbers or column in two)]
-    likely = [*named, *last, *two, *reversed(numbers), *reversed(classes)]
-    for found, why in ((named, "chosen by its name"), (last, f"the last column, {len(columns) - 1} others")):
+    if outcome and (outcome is numbers[0] or len(two) > 1):
+        last = []  # one of several flags
+    # 3. In others, the first column is.
+    first = [column for column in two if column is columns[0]]
+    likely = [*named, *([outcome] if outcome else []), *last, *first, *two, *reversed(numbers), *reversed(classes)]
+    choices = (
+        (named, "chosen by its name"),
+        (last, f"the last column, {len(columns) - 1} others"),
+        ([outcome] if outcome else [], "chosen by its name"),
+        (first, f"the first column, {len(columns) - 1} others"),
+    )
+    for found, why in choices:
         if found:
             return found[0], why + or_another([column for column in likely if column is not found[0]])
     if classes and not numbers:

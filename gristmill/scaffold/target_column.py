@@ -6,13 +6,17 @@ from typing import Any
 import pandas as pd
 
 from gristmill.domains.common.sampling import evenly_spaced
-from gristmill.domains.tabular.columns import as_text
+from gristmill.domains.tabular.leaks import Leak, derived_columns
 from gristmill.errors import DataError, RequestError, count_of, short_repr
 from gristmill.scaffold.table import SampledColumn, SampledTable
 from gristmill.scaffold.time_columns import is_named_like_time
 from gristmill.util.toml import toml_value
 
 _CLASS_WORDS = {"label", "class", "category", "target", "sentiment", "topic", "is"}  # in the names of columns
+_OUTCOMES = [  # words in the names of numbers that people predict, the most telling first
+    *("target", "close", "sales", "demand", "revenue", "price", "salary", "wage", "earnings", "charges", "rent"),
+    *("profit", "score", "rating", "quality", "mpg", "load", "consumption", "cost"),
+]
 _MAX_COLUMNS_LISTED = 12
 _MIN_DETERMINED_SHARE = 0.99  # minimum share of rows whose target a category determines
 
@@ -50,12 +54,28 @@ def choose_target(
             "source.prepare, or add such a column."
         )
     likely = [column for column in numeric if not column.is_named_like_id] or numeric
+    derived = derived_columns(
+        pd.DataFrame({column.name: column.numbers for column in likely if column.first_bad is None})
+    )
+    likely = [column for column in likely if column.name not in derived]
     chosen, *others = likely if first else likely[::-1]
-    _check_cells(table, chosen)
     count = sum(column.numbers is not None for column in likely)
-    ids = " not named like an ID" if len(likely) < len(numeric) else ""
-    which = f"the {'first' if first else 'last'} of {count} numeric columns{ids}"
-    return chosen, which + or_another(others) if count > 1 else f"the only numeric column{ids}"
+    ids = " not named like an ID" if len(likely) < len(numeric) - len(derived) else ""
+    why = f"the {'first' if first else 'last'} of {count} numeric columns{ids}"
+    if named := named_outcome(likely):
+        chosen, others, why = named, [column for column in likely if column is not named], "chosen by its name"
+    _check_cells(table, chosen)
+    return chosen, why + or_another(others) if count > 1 else f"the only numeric column{ids}"
+
+
+def named_outcome(columns: Sequence[SampledColumn]) -> SampledColumn | None:
+    """Return the column whose name has the most telling word for an outcome, the shortest such name."""
+    for word in _OUTCOMES:
+        if named := [
+            column for column in columns if word in {*column.words, *(name.rstrip("s") for name in column.words)}
+        ]:
+            return min(named, key=lambda column: len(column.name))
+    return None
 
 
 def or_another(others: Sequence[SampledColumn]) -> str:
@@ -150,7 +170,16 @@ def _why_no_target(column: SampledColumn) -> str:
     return f"holds texts such as {short_repr(column.cells.dropna().iloc[0])}"
 
 
-def leak_notes(target: SampledColumn, inputs: Iterable[SampledColumn]) -> list[str]:
+def leak_notes(leaks: Iterable[Leak], target: str) -> list[str]:
+    """Return a note for each relation of the target to columns that are left out."""
+    return [
+        f"Not used: {', '.join(map(repr, leak.columns))}, because the target {target!r} {leak}. Add a column to ingest "
+        "only if you know it before the target."
+        for leak in leaks
+    ]
+
+
+def possible_leak_notes(target: SampledColumn, inputs: Iterable[SampledColumn]) -> list[str]:
     """Return a note for each input that may contain the target, with the figure that says so."""
     return [
         f"Possible leak: {column.name!r} {figure}. Leave it out unless you know it before the target {target.name!r}."
@@ -160,12 +189,10 @@ def leak_notes(target: SampledColumn, inputs: Iterable[SampledColumn]) -> list[s
 
 
 def _leak_figure(target: SampledColumn, column: SampledColumn) -> str:
-    """Return how a column reveals the target; empty if it does not."""
+    """Return how a column nearly reveals the target; empty if it does not."""
     known = target.cells.notna().to_numpy()
     cells = column.cells[known].astype(object)
     values = target.cells[known].astype(object)
-    if as_text(cells).equals(as_text(values)):
-        return "equals the target in all rows"
     if column.numbers is not None and target.numbers is not None and target.distinct > 2:
         both = pd.DataFrame({"target": target.numbers, "number": column.numbers}).dropna().rank()
         if (rank := abs(both["target"].corr(both["number"]))) >= 0.999:

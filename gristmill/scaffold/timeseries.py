@@ -23,7 +23,7 @@ from gristmill.scaffold.forecast_windows import Ingested, plan_windows
 from gristmill.scaffold.proposal import NO_OPTIONS, ForecastOptions, Guess, Proposal, values_of
 from gristmill.scaffold.shared_guesses import auto_guesses
 from gristmill.scaffold.table import SampledTable, read_table
-from gristmill.scaffold.target_column import choose_target, leak_notes, unused_notes
+from gristmill.scaffold.target_column import choose_target, possible_leak_notes, unused_notes
 from gristmill.scaffold.time_columns import (
     Names,
     NoSeries,
@@ -97,7 +97,7 @@ def propose(data: Data, target: str | None, options: ForecastOptions = NO_OPTION
     # 4. Note what no setting mentions. Only known columns show a forecast their values at its own times.
     unused = {column.name: "has empty cells, one value in each series, or a name that ingest uses" for column in others}
     notes = unused_notes(table, used | covariates.names, unused | covariates.unused)
-    notes += leak_notes(chosen, map(table.column, values_of(covariates.ingest).get("known", [])))
+    notes += possible_leak_notes(chosen, map(table.column, values_of(covariates.ingest).get("known", [])))
     return Proposal("timeseries", f"{chosen.name} of {data.name}: {table.summary}", tables, notes)
 
 

@@ -140,7 +140,8 @@ def _coefficients(target: _Number, columns: Sequence[_Number]) -> Values | None:
 
 def _functions(target: "pd.Series[Any]", inputs: pd.DataFrame, numbers: Sequence[str]) -> Iterator[Leak]:
     """Yield columns of which the target is a linear, logarithmic or power function, or an exponential one."""
-    if not (known := _number(target)):
+    known = _number(target)
+    if not known or not numbers:
         return
     same_order = inputs[list(numbers)].rank().corrwith(target.rank()).abs() >= _MIN_EXPLAINED
     for column in filter(None, (_number(inputs[name]) for name in numbers if same_order[name])):

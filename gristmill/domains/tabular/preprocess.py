@@ -11,9 +11,9 @@ import pandas as pd
 
 from gristmill.domains.common.classification.labelled import check_classes
 from gristmill.domains.tabular import dataset
-from gristmill.domains.tabular.columns import as_text
 from gristmill.domains.tabular.copies import find_copies, write_copies
 from gristmill.domains.tabular.dataset import PARTS, Layout, Prepared, date_numbers, part_names
+from gristmill.domains.tabular.leaks import find_leaks
 from gristmill.domains.tabular.settings import Preprocess
 from gristmill.domains.tabular.split import split, times
 from gristmill.errors import DataError
@@ -28,7 +28,6 @@ MAX_ENCODED_NAMES = 1000  # of a category, the most frequent; each becomes an en
 # Rows with a name. Rarer names share the column of unknown ones, which would otherwise be empty in training.
 _MIN_COUNT = 2
 _WORD = r"[^\s!-/:-@\[-`{-~]"  # the encoder removes punctuation of ASCII
-_ROWS_COMPARED_FIRST = 1_000
 _MAX_WORDS, _ROWS_PER_WORD = 300, 10  # of a column of texts: one for so many rows
 
 
@@ -61,17 +60,15 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
     train = table[parts == "train"]
     layout = fit_layout(train, summary, preprocess.scale)
     layout = replace(layout, ordered=preprocess.split == "last", group=preprocess.group)
-    # 5. Warn of a column that holds the target: it will not be known when the model is used.
-    first = train.iloc[:_ROWS_COMPARED_FIRST]  # which tell nearly all columns apart in no time
-    for name in layout.columns:
-        is_copy = all(_agree(rows[name], rows[layout.target]) for rows in (first, train))
-        if is_copy and as_text(train[name]).replace("", None).nunique() > 1:
-            logger.warning(
-                "column %r equals the target %r in all training rows where it is not empty. Leave it out of ingest "
-                "unless it is known before the target",
-                name,
-                layout.target,
-            )
+    # 5. Warn of columns that hold the target: they will not be known when the model is used.
+    for leak in find_leaks(train[layout.target], train[[*layout.columns]], layout.numbers):
+        logger.warning(
+            "the target %r %s in all training rows in which it is not empty. Leave %s out of ingest unless known "
+            "before the target",
+            layout.target,
+            leak,
+            ", ".join(map(repr, leak.columns)),
+        )
     # 6. Write the rows, and count them.
     dataset.write(Prepared(table, parts.astype(str), layout, groups, names=names), out)
     counts = {f"{part}_rows": int((parts == part).sum()) for part in PARTS} | {"features": layout.features}
@@ -187,10 +184,3 @@ def frequent_words(train: "pd.Series[str]") -> list[str]:
     layer = keras.layers.TextVectorization(max_tokens=max_words + 1, output_mode="multi_hot")
     layer.adapt(train.to_numpy(object))
     return [str(word) for word in layer.get_vocabulary()[1:]]
-
-
-def _agree(column: "pd.Series[Any]", target: "pd.Series[Any]") -> bool:
-    """Return whether the cells of a column that are not empty equal those of the target."""
-    cells = as_text(column)
-    cells = cells[cells != ""]
-    return bool((cells == as_text(target)[cells.index]).all())
