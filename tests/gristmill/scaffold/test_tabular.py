@@ -220,8 +220,8 @@ def test_typed_columns(tmp_path: Path) -> None:
     assert draft.notes == [
         "Not used: 'rate', which holds 'inf' among numbers: empty such cells to use it.",
         "Not used: 'customer_id', which identifies groups of rows, which may be in several sets: to test on new groups "
-        'only, write preprocess.split = "random", preprocess.group = "customer_id" and ingest.metadata = ["customer_id"], '
-        "without time.",
+        'only, write preprocess.split = "random", preprocess.group = "customer_id" and ingest.metadata = '
+        '["customer_id"], without time.',
     ]
     with pytest.raises(DataError, match="row 1, column 'rate': expected a number, found 'inf'"):
         propose(data, "rate")
@@ -423,8 +423,8 @@ def test_rows_with_times_are_split_by_time(proposed: Propose) -> None:
     assert draft.tables["preprocess"][1].why == "chosen by its name: 2024-01-01 to 2024-01-09"
     assert (
         "Not used: 'customer_id', which identifies groups of rows, which may be in several sets: to test on new groups "
-        'only, write preprocess.split = "random", preprocess.group = "customer_id" and ingest.metadata = ["customer_id"], '
-        "without time."
+        'only, write preprocess.split = "random", preprocess.group = "customer_id" and ingest.metadata = '
+        '["customer_id"], without time.'
     ) in draft.notes
     assert split(proposed(sales | {"late": [0] * 190 + [1] * 10}, target="late")) == {"group": "customer_id"}
 
