@@ -1,6 +1,7 @@
 """`gristmill init` in a fresh folder. The pages of the documentation that begin with it run what it proposes."""
 
 import hashlib
+import os
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -137,7 +138,7 @@ def test_a_project_that_is_there_is_kept(command: Command, here: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "status", "told"),
     [
-        ([], 2, "--data: missing. Name the file or folder with the data, or its URL."),
+        ([], 2, "--data: missing. Name the file, folder or URL of the data: gristmill init new --data FILE."),
         (["--data", "none.csv"], 1, "--data: no such file '"),
         (["--data", NILE, "--horizon", "120"], 1, "100 times are too few for a horizon of 120"),
         (
@@ -145,7 +146,7 @@ def test_a_project_that_is_there_is_kept(command: Command, here: Path) -> None:
             2,
             "--domain: unknown domain 'visoin'. Did you mean 'vision'? Known: generation, tabular, ",
         ),
-        (["--domain", "text"], 2, "--data: missing. Name the file or folder with the data, or"),
+        (["--domain", "text"], 2, "--data: missing. Name the file, folder or URL of the data"),
         (["--domain", "text", "--data", "none.csv"], 1, "--data: no such file '"),
         (["--data", "http://127.0.0.1:9/a.csv"], 1, "http://127.0.0.1:9/a.csv: no connection"),
         (
@@ -211,3 +212,40 @@ def test_a_file_at_a_url_is_fetched_once_and_known_by_its_hash(
     step, *_ = project.plan("river")
     assert step.reason == "no result yet"
     assert f"error: {url}: no column of texts" in refused.err
+
+
+def test_data_alone_gives_its_name_to_the_project(command: Command, here: Path) -> None:
+    (here / "book.txt").write_text("It was the best of times, it was the worst of times.\n" * 120)
+    said = command("init", "book.txt")
+
+    assert (said.status, said.err) == (0, "")
+    assert said.out.splitlines()[0] == "data     book.txt: the project's folder is book, named after the data"
+    assert Project.open(here / "book").catalogue.pipeline("book").domain == "generation"
+    again = command("init", "--data", "book.txt")
+    assert again.err.startswith("error: book: exists already")
+    assert "gristmill init PROJECT --data photos" in command("init", "book").err.replace("book", "photos")
+    assert "no such file" in command("init", "bok.txt").err
+    assert "gristmill init PROJECT --data FILE" in command("init").err
+
+
+def test_a_project_inside_another_is_warned_about(command: Command, here: Path) -> None:
+    (here / "pipelines.toml").touch()
+    said = command("init", "sub", "--data", NILE)
+
+    assert said.status == 0
+    (warning,) = (line for line in said.out.splitlines() if line.startswith("warning"))
+    assert warning.startswith(f"warning  {here} is a project, too, and commands use the nearest one.")
+    assert f"paste the [pipelines.nile] tables into {here / 'pipelines.toml'}" in warning
+
+
+def test_without_permission_nothing_is_read_or_written(
+    command: Command, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    said = command("init", "new", "--data", "none.csv")
+
+    assert said.status == 2
+    assert said.err == (
+        "error: new: cannot be written to (no write permission). Name a folder in which you may create files, or get "
+        f"the right to write to {here}.\n"
+    )

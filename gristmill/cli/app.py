@@ -36,7 +36,11 @@ GROUPS = {
     "Set up": {
         "init": Command(
             "init",
-            ["gristmill init shop --data sales.csv", "gristmill init birds --data https://example.org/birds.zip"],
+            [
+                "gristmill init sales.csv",
+                "gristmill init shop --data sales.csv",
+                "gristmill init birds --data https://example.org/birds.zip",
+            ],
         ),
         "schema": Command("check", ["gristmill schema shop --write"]),
         "check": Command("check", ["gristmill check shop"]),

@@ -32,13 +32,11 @@ def arrival_guesses(table: pd.DataFrame, columns: list[str]) -> list[Guess]:
         Guess("max_lost", _DEFAULTS.max_lost, "share of the known rows that may be missing in new data"),
         Guess("max_revised", _DEFAULTS.max_revised, "share of the known rows that may have other values"),
         Guess("max_ahead", _DEFAULTS.max_ahead, "how far a time may be ahead of the clock"),
-        Guess(
-            "max_step", _limit(_DEFAULTS.max_step, step), _reason("steps, in multiples of the largest known step", step)
-        ),
+        Guess("max_step", _limit(_DEFAULTS.max_step, step), _reason("largest known step", step)),
         Guess(
             "max_beyond",
             _limit(_DEFAULTS.max_beyond, beyond),
-            _reason("values outside the known range, in multiples of its width", beyond),
+            _reason("known range, beyond it", beyond),
         ),
     ]
     if len(columns) == 1 and table["unique_id"].nunique() == 1:
@@ -53,4 +51,4 @@ def _limit(default: float, needed: float) -> float:
 
 
 def _reason(what: str, needed: float) -> str:
-    return f"limit on {what}; the newer half needs {format_number(np.round(needed, 2))}"
+    return f"times the {what}; the newer half needs {format_number(np.round(needed, 2))}"

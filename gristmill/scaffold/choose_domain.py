@@ -114,4 +114,4 @@ def _find_series(table: SampledTable) -> tuple[str, str]:
         return "", f"the times in {names} repeat, and no column identifies the series"
     except DataError as error:
         raise DataError(f"{error} If these rows are no time series, use --domain tabular.") from None
-    return f"times in {names}, {times.span}", ""
+    return f"times in {names}", ""

@@ -40,6 +40,7 @@ class Covariates:
     preprocess: list[Guess]
     names: set[str]  # names of the columns that are used
     unused: dict[str, str]  # other column to reason
+    notes: list[str]
 
 
 def choose_covariates(
@@ -77,16 +78,15 @@ def choose_covariates(
         unused[name] = f"{why}: name it in `ingest.{'known' if name in likely else 'inputs'}` to use it"
         if (gain := if_known.get(name, 0.0)) >= _MIN_GAIN:
             unused[name] = f"{_LOWERS} by {gain:.0%} if you know it ahead: then name it in `ingest.known`"
-    ingest = []
-    if inputs:
-        why = _describe_gains(inputs)
-        if helpful := [repr(name) for name in inputs if if_known.get(name, 0.0) >= _MIN_GAIN]:
-            why += f"; {', '.join(helpful)} more if you know it ahead: then move it to `known`"
-        ingest.append(Guess("inputs", list(inputs), why))
+    ingest = [Guess("inputs", list(inputs), _describe_gains(inputs))] if inputs else []
     if known:
-        why = f"known ahead: {_describe_gains(known)}; a forecast needs their values for its own times"
-        ingest.append(Guess("known", list(known), why))
-    return Covariates(ingest, preprocess, {*inputs, *known}, unused)
+        ingest.append(Guess("known", list(known), f"{_describe_gains(known)}; must be known ahead"))
+    notes = [
+        f"{name!r} lowers the error more if you know it ahead: then move it from `ingest.inputs` to `ingest.known`."
+        for name in inputs
+        if if_known.get(name, 0.0) >= _MIN_GAIN
+    ]
+    return Covariates(ingest, preprocess, {*inputs, *known}, unused, notes)
 
 
 def _choose(forecast: "LinearForecast", names: list[str], features_of: Callable[[str], Features]) -> dict[str, float]:
@@ -132,9 +132,8 @@ def _choose_calendar(times: pd.Index, forecast: "LinearForecast", frequency: str
 
 
 def _describe_gains(gains: dict[str, float]) -> str:
-    """Return a text with the share of the error that each column saves."""
-    shares = [f"{name!r} by {gain:.0%}" for name, gain in gains.items()]
-    return f"{_LOWERS}: {', '.join(shares)}" if len(gains) > 1 else f"{_LOWERS} by {next(iter(gains.values())):.0%}"
+    """Return a text with the share of the error that each column saves, in their order."""
+    return f"{_LOWERS} by {', '.join(f'{gain:.0%}' for gain in gains.values())}"
 
 
 class LinearForecast:

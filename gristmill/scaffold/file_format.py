@@ -69,7 +69,7 @@ def dialect_guesses(path: Path) -> list[Guess]:
     guesses = encoding_guesses(encoding)
     # Remove the comments, and find the rows below the lines above the header.
     if table_separator := _find_separator_below_comments(sample):
-        guesses.append(Guess("comment", _COMMENT, f"lines such as {short_repr(sample.strip().splitlines()[0])}"))
+        guesses.append(Guess("comment", _COMMENT, f"lines such as {_example(sample.strip().splitlines()[0])}"))
         sample, end = (_remove_comments(part, table_separator) for part in (sample, end))
     separator, above = _find_separator(sample)
     rows = [row for row in _split_rows(sample, separator)[above:] if row]
@@ -77,7 +77,7 @@ def dialect_guesses(path: Path) -> list[Guess]:
     if separator != default:
         guesses.append(Guess("separator", separator, f"splits every row into {width} cells like the header"))
     if above:
-        why = f"above the header, such as {short_repr(sample.splitlines()[0])}"
+        why = f"above the header, such as {_example(sample.splitlines()[0])}"
         guesses.append(Guess("skip_rows", above, why))
     # Look at the header, at the last rows, and at spaces in all others.
     header, *others = rows
@@ -86,11 +86,16 @@ def dialect_guesses(path: Path) -> list[Guess]:
     if _is_header_too(others):
         guesses.append(Guess("header_rows", 2, "no cell of the second row is a number, but those below are"))
     if footer := _find_footer(_split_rows(end, separator), rows, end.endswith(("\n", "\r"))):
-        why = f"rows at the end, such as {short_repr(separator.join(footer[-1]))}"
+        why = f"rows at the end, such as {_example(separator.join(footer[-1]))}"
         guesses.append(Guess("footer", [row[0].strip() for row in reversed(footer)], why))
     if spaced := next(_find_spaced_cells(header, others), None):
-        guesses.append(Guess("strip", True, f"spaces around cells such as {short_repr(spaced)}"))
+        guesses.append(Guess("strip", True, f"spaces around cells such as {_example(spaced)}"))
     return guesses
+
+
+def _example(text: str) -> str:
+    """Return the repr of a line or cell, short enough for a reason."""
+    return short_repr(text, max_length=40)
 
 
 def _remove_comments(text: str, separator: str = ",") -> str:
@@ -276,7 +281,7 @@ def format_guesses(columns: Mapping[str, "pd.Series[Any]"], separator: str) -> l
             _collect_evidence(name, cells, evidence)
     guesses = _choose_marks(evidence, separator)
     if units:
-        guesses.append(Guess("units", units, f"left out of numbers such as {short_repr(example)}"))
+        guesses.append(Guess("units", units, f"left out of numbers such as {_example(example)}"))
     return guesses
 
 
@@ -350,6 +355,7 @@ def _choose_marks(evidence: _Evidence, separator: str) -> list[Guess]:
         unsure_columns = [name for name in evidence.either.get(thousands, ()) if name not in evidence.beside[thousands]]
         if unsure_columns and thousands != separator:
             cell = evidence.either[thousands][unsure_columns[0]]
-            why += f"; check {', '.join(map(repr, unsure_columns))}, where {cell} is read as a number over 1,000"
+            more = f" and {len(unsure_columns) - 1} more" if len(unsure_columns) > 1 else ""
+            why += f"; check {unsure_columns[0]!r}{more}, where {cell} is read as a number over 1,000"
         guesses.append(Guess("thousands", thousands, why))
     return guesses

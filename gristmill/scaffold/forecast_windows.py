@@ -219,7 +219,7 @@ def _guess_horizon(series: Ingested, options: ForecastOptions, count: int) -> Gu
 
 
 def _guess_history(series: Ingested, history: int) -> Guess:
-    shorter = "" if history == series.defaults.history else "fewer than "
+    shorter = "fewer than " if history < series.defaults.history and series.defaults is not _UNKNOWN else ""
     why = f"values a network sees at frequency {series.frequency}: {shorter}{series.defaults.name}"
     return Guess("history", history, why)
 
@@ -235,7 +235,7 @@ def _plan_shares(series: Ingested, options: ForecastOptions, count: int, split: 
     history = max(horizon.value, 2, min(series.defaults.history, round(count * (1 - 2 * share) / 4)))
     windows = count - of_validation - of_test - horizon.value  # observations that training windows may begin with
     history = max(2, min(history, windows // 2))
-    per_series, what = (" of each series", "observations of a typical series") if split else ("", "times")
+    per_series, what = (" of each series", "in a typical series") if split else ("", "times")
     preprocess = [
         _guess_history(series, history),
         horizon,
@@ -249,7 +249,7 @@ def _plan_shares(series: Ingested, options: ForecastOptions, count: int, split: 
     blocks = int((1 - of_count[1] - 0.4) / of_count[0])
     backtest = []
     if blocks >= 2 and of_validation // horizon.value * len(series.lengths) < _MIN_FORECASTS:
-        why = "blocks before the test set, to choose models on: the validation set is small"
+        why = "blocks before the test set to choose models on, as validation is small"
         unit = "observations" if split else "times"
         backtest = [Guess("windows", blocks, why), Guess("size", of_validation, f"{unit} in a block")]
     return Plan(preprocess, backtest)
@@ -288,9 +288,9 @@ def _plan_own_blocks(series: Ingested, options: ForecastOptions, split: Guess, m
         Guess("test", test, f"{last}: used only for the scores"),
         *season,
     ]
-    enough = f"{room[0]:,} of {len(rest):,} series have {least} observations before one"
+    enough = f"{room[0]:,} of {len(rest):,} series have room"
     backtest = [
-        Guess("windows", blocks, f"blocks before each test set, to choose models on: {enough}"),
+        Guess("windows", blocks, f"blocks to choose models on; {enough}"),
         Guess("size", horizon, "observations in a block: one horizon"),
         Guess("gap", 0, "no gap: a block follows its training set, as the test set does"),
     ]

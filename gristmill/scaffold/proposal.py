@@ -1,10 +1,12 @@
 """Proposed settings of a pipeline, each with its reason, their text in TOML, and the project with that text."""
 
+import os
 import re
 import shutil
 import tempfile
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from gristmill.util.toml import toml_value
 STORE_FOLDER = "/data/store/"  # default store of a project
 
 _COMMENT_COLUMN = 26  # characters before a comment
-_WIDTH = 80  # of a line
+_WIDTH = 100  # characters of a line
 
 
 @dataclass(frozen=True)
@@ -72,12 +74,14 @@ class Proposal:
 
 
 def as_toml(name: str, proposal: Proposal) -> str:
-    """Return the text of a `pipelines.toml`, each guess followed by its reason."""
-    lines = ["# Written by `gristmill init`. Check the guesses: the comments give reasons."]
+    """Return the text of a `pipelines.toml`, with the reason of each guess in one line beside it."""
+    lines = ["# Written by `gristmill init`, with a reason for each guess. Check the guesses."]
     for note in proposal.notes:
-        lines += textwrap.wrap(_printable(note), _WIDTH, initial_indent="# ", subsequent_indent="# ")
+        lines += textwrap.wrap(_printable(note), _WIDTH, initial_indent="# ", subsequent_indent="#   ")
     lines += ["", f"[pipelines.{name}]", *_setting_lines(Guess("domain", proposal.domain, proposal.why))]
-    lines.append(f"description = {toml_value(proposal.summary)}")
+    room = _WIDTH - len('description = ""')
+    summary = proposal.summary if len(proposal.summary) <= room else f"{proposal.summary[: room - 1]}…"
+    lines.append(f"description = {toml_value(summary)}")
     for table, guesses in proposal.tables.items():
         lines += ["", f"[pipelines.{name}.{table}]"] if guesses else []
         for guess in guesses:
@@ -86,11 +90,13 @@ def as_toml(name: str, proposal: Proposal) -> str:
 
 
 def _setting_lines(guess: Guess) -> list[str]:
-    """Return the lines of one setting; a long array is broken into several."""
+    """Return the lines of one setting; if it and its reason need more than one, an array is broken into several."""
     line = f"{guess.key} = {toml_value(guess.value)}"
-    if len(line) <= _WIDTH or not isinstance(guess.value, list | tuple):
-        return _with_comment(line, guess.why)
-    lines = _with_comment(f"{guess.key} = [", guess.why)
+    if len(whole := _with_reason(line, guess.why)) <= _WIDTH:
+        return [whole]
+    if not isinstance(guess.value, list | tuple):
+        return [_shortened(f"# {_printable(guess.why)}"), line] if guess.why else [line]
+    lines = [_shortened(_with_reason(f"{guess.key} = [", guess.why))]
     row = "   "
     for item in map(toml_value, guess.value):
         if len(row) + len(item) + 2 > _WIDTH:
@@ -100,21 +106,17 @@ def _setting_lines(guess: Guess) -> list[str]:
     return [*lines, row, "]"]
 
 
-def _with_comment(line: str, why: str) -> list[str]:
-    """Return the lines of a setting with its reason in a column, below the setting if that is longer."""
+def _with_reason(line: str, why: str) -> str:
+    """Return a line with a reason, which begins at the column of comments if there is room."""
     if not why:
-        return [line]
-    indent, comment = f"{'':{_COMMENT_COLUMN}} # ", _printable(why)
-    if len(line) > _COMMENT_COLUMN:
-        return [line, *wrap_after(indent, comment, _WIDTH, indent)]
-    return wrap_after(f"{line:{_COMMENT_COLUMN}} # ", comment, _WIDTH, indent)
+        return line
+    comment = f" # {_printable(why)}"
+    return f"{line:{max(0, min(_COMMENT_COLUMN, _WIDTH - len(comment)))}}{comment}"
 
 
-def wrap_after(prefix: str, text: str, width: int, indent: str) -> list[str]:
-    """Return a text after a prefix, wrapped to a width; further lines begin with the indent."""
-    return textwrap.wrap(
-        text, width, initial_indent=prefix, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-    )
+def _shortened(line: str) -> str:
+    """Return a line that fits the width: names of columns may make a reason too long."""
+    return line if len(line) <= _WIDTH else f"{line[: _WIDTH - 1]}…"
 
 
 def _printable(text: str) -> str:
@@ -123,28 +125,57 @@ def _printable(text: str) -> str:
 
 
 def check_new_project(folder: Path) -> None:
-    """Raise `RequestError` if a folder has a `pipelines.toml` already, or if it or one above is a file."""
+    """Raise `RequestError` if no project can be written to a folder, or if it has a `pipelines.toml` already."""
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     if not existing.is_dir():
         raise RequestError(f"{existing}: a file, so no project can be made there. Name a folder.")
     if (folder / PIPELINES_FILE).exists():
         raise RequestError(f"{folder / PIPELINES_FILE} exists already, and is kept. Name another folder, or edit it.")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise _not_writable(folder, existing, "no write permission")
+
+
+def _not_writable(folder: Path, existing: Path, reason: str) -> RequestError:
+    return RequestError(
+        f"{folder}: cannot be written to ({reason}). Name a folder in which you may create files, or get the right to "
+        f"write to {existing.absolute()}."
+    )
 
 
 def write_project(folder: Path, name: str, proposal: Proposal) -> Path:
-    """Write `pipelines.toml`, and `.gitignore` if there is none, and return the path of the first."""
+    """Write `pipelines.toml`, and `.gitignore` if there is none, and return the path of the first.
+
+    Raises:
+        RequestError: a file exists already, or cannot be written; then nothing is left behind.
+    """
     text = as_toml(name, proposal)
     _check_loads(text)
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / PIPELINES_FILE
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    files = {folder / PIPELINES_FILE: text}
+    if not (folder / ".gitignore").exists():
+        files[folder / ".gitignore"] = f"{STORE_FOLDER}\n"
     try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
+        with ExitStack() as undo:
+            for path in reversed(missing):
+                path.mkdir()
+                undo.callback(path.rmdir)
+            for path, content in files.items():
+                with path.open("x", encoding="utf-8") as file:
+                    undo.callback(path.unlink)
+                    file.write(content)
+            undo.pop_all()
     except FileExistsError:
         check_new_project(folder)
-    if not (folder / ".gitignore").exists():
-        (folder / ".gitignore").write_text(f"{STORE_FOLDER}\n", encoding="utf-8")
-    return path
+        raise
+    except OSError as error:
+        raise _not_writable(folder, existing, error.strerror or str(error)) from None
+    return folder / PIPELINES_FILE
+
+
+def outer_project(folder: Path) -> Path | None:
+    """Return the nearest project above a folder; None if there is none."""
+    return next((above for above in folder.absolute().parents if (above / PIPELINES_FILE).is_file()), None)
 
 
 def keep_downloads(folder: Path, downloads: Path) -> None:

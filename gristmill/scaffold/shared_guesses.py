@@ -7,36 +7,38 @@ from pathlib import Path
 from gristmill.config.candidates import preset
 from gristmill.config.tables import AUTO
 from gristmill.domains.common.folds import MIN_EXAMPLES_WITHOUT_FOLDS
+from gristmill.errors import count_of
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.proposal import Guess
 from gristmill.settings.base import Settings
 from gristmill.sources.set_names import PARTS
 
 TEST_SHARE = 0.2  # of examples, if the data names no test set
-_MAX_CLASSES_LISTED = 6
+_MAX_CLASSES_LISTED = 4
 
 
 def auto_guesses(domain: str, examples: int | None = None, **tables: Settings) -> list[Guess]:
-    """Return the table `model`, whose reasons list the candidates of the fastest preset, and those that others add.
+    """Return the table `model`; reasons tell how many candidates the fastest preset has, and what others add.
 
     `examples` is the number of training and validation examples. `tables` are those on which the presets depend.
     """
     few = examples is not None and examples < MIN_EXAMPLES_WITHOUT_FOLDS
     presets = {name: preset(domain, name, tables) for name in ("quick", "good", "best")}
-    kinds = {}
-    for name, points in presets.items():  # without candidates that refuse few examples if there are few
-        suitable = (point for point in points if not few or point.get("train", {}).get("few_examples") != "refuse")
-        kinds[name] = list(dict.fromkeys(point["model"]["kind"] for point in suitable))
+    suitable = {  # without candidates that refuse few examples if there are few
+        name: [point for point in points if not few or point.get("train", {}).get("few_examples") != "refuse"]
+        for name, points in presets.items()
+    }
+    kinds = {name: list(dict.fromkeys(point["model"]["kind"] for point in suitable[name])) for name in presets}
     before = {"good": "quick", "best": "good"}
     added = {name: [kind for kind in kinds[name] if kind not in kinds[smaller]] for name, smaller in before.items()}
     more = [f'"{name}": the same' for name, smaller in before.items() if presets[name] == presets[smaller]]
     more += [f'"{name}" adds {", ".join(kinds)}' for name, kinds in added.items() if kinds]
     larger = [f'"{name}"' for name, kinds in added.items() if not kinds and presets[name] != presets[before[name]]]
     if larger:
-        more.append(f"{' and '.join(larger)}: longer training and larger networks")
+        more.append(f"{' and '.join(larger)}: larger networks, more epochs")
     return [
-        Guess("kind", AUTO, "trains several models and exports the best one or a weighted average"),
-        Guess("preset", "quick", "; ".join([", ".join(kinds["quick"]), *more])),
+        Guess("kind", AUTO, "trains several models; exports the best one or a weighted average"),
+        Guess("preset", "quick", "; ".join([count_of(len(suitable["quick"]), "candidates"), *more])),
     ]
 
 

@@ -25,6 +25,7 @@ from gristmill.scaffold.target_column import (
     left_out_notes,
     named_outcome,
     or_another,
+    possible_leak_notes,
 )
 from gristmill.sources.set_names import PARTS
 from gristmill.util.toml import toml_value
@@ -76,13 +77,15 @@ def propose(data: Data, target: str | None = None, options: ForecastOptions = NO
     inputs = [column for columns in by_role.values() for column in columns]
     time = None if part else time_column(by_role["dates"], classes)
     if time and group:
-        left_out[group.name] = "identifies groups of rows: see preprocess.time"
+        name = toml_value(group.name)
+        left_out[group.name] = (
+            "identifies groups of rows, which may be in several sets: to test on new groups only, write "
+            f'preprocess.split = "random", preprocess.group = {name} and ingest.metadata = [{name}], without time'
+        )
     if not inputs:
         reasons = " ".join([*left_out_notes(left_out), *leak_notes(leaks, chosen.name)]) or "There is no other column."
         raise table.error(f"no column to predict {chosen.name!r} from. {reasons}")
     # Write the settings, and try them on the table.
-    if chosen.empty:
-        why += f"; rows without it are left out: {chosen.empty:,} of {len(chosen.cells):,}"
     columns = [Guess("target", chosen.name, why), task, *_role_guesses(by_role)]
     if part:
         columns.append(Guess("part", part.name, "train, validation or test"))
@@ -95,6 +98,8 @@ def propose(data: Data, target: str | None = None, options: ForecastOptions = NO
     tables = {"source": table.guesses, "ingest": columns, "preprocess": split, "model": model}
     # Note what no setting mentions.
     notes = spelling_notes(chosen.name, names)
+    if chosen.empty:
+        notes.append(f"Rows without {chosen.name!r} are left out: {chosen.empty:,} of {len(chosen.cells):,}.")
     marks = chosen.cells[chosen.cells.notna() & chosen.unmarked.isna()]  # such as NA
     if classes and not marks.empty:
         notes.append(
@@ -205,9 +210,8 @@ def _choose_task(column: SampledColumn) -> Guess:
     max_codes = _MAX_UNNAMED_CODES if _CODE_WORDS.isdisjoint(column.words) else _MAX_CODES
     codes = first in (0, 1) and last - first + 1 == distinct <= max_codes
     if distinct == 2 or (codes and counts.min() >= 5):
-        doubt = "" if distinct == 2 else "if these count or measure something, "
-        return Guess("task", "classification", f'{classes}; {doubt}"regression" predicts a number')
-    why = f'{distinct} whole numbers from {first} to {last}; if they are codes of classes, use "classification"'
+        return Guess("task", "classification", f'{classes}; or "regression"')
+    why = f'{distinct} whole numbers from {first} to {last}; if they are classes, "classification"'
     return Guess("task", "regression", why)
 
 
@@ -236,14 +240,13 @@ def _role_guesses(by_role: Mapping[str, Sequence[SampledColumn]]) -> list[Guess]
     reasons = {
         "numbers": "remove those that reveal the target",
         "categories": f"at most {count_of(names, 'different values')}",
-        "dates": "ISO dates: encoded as year, month, weekday, hour and day number",
+        "dates": "ISO dates: encoded as year, month, weekday and so on",
         "texts": "short texts: encoded by their most frequent words",
     }
     guesses = []
     for role, columns in by_role.items():
-        empty = {column.name: column.empty for column in columns if column.empty}
-        more = f" and {len(empty) - 1} more" if len(empty) > 1 else ""
-        cells = f"; {count_of(sum(empty.values()), 'empty cells')} in {next(iter(empty))!r}{more}" if empty else ""
+        empty = [column.empty for column in columns if column.empty]
+        cells = f"; {count_of(sum(empty), 'empty cells')} in {count_of(len(empty), 'columns')}" if empty else ""
         if columns:
             guesses.append(Guess(role, [column.name for column in columns], reasons[role] + cells))
     return guesses
@@ -345,15 +348,8 @@ def split_guesses(
     if time:
         stamps = _times(time)
         span = f"{stamps.min():%Y-%m-%d} to {stamps.max():%Y-%m-%d}"
-        why = f'dates from {span}: the newest rows are the test set; "random" draws it instead'
-        why_time = "chosen by its name"
-        if group:
-            name = toml_value(group.name)
-            why_time += (
-                f". Rows of one {name} may be in several sets; to test on new ones only, write "
-                f'split = "random", group = {name} and ingest.metadata = [{name}] instead'
-            )
-        guesses = [Guess("split", "last", why), Guess("time", time.name, why_time)]
+        why = 'the newest rows are the test set; "random" draws it instead'
+        guesses = [Guess("split", "last", why), Guess("time", time.name, f"chosen by its name: {span}")]
     elif group:
         why = f"{group.distinct:,} different values in {rows:,} rows: the rows of each stay in one set"
         guesses = [Guess("group", group.name, why)]
@@ -364,7 +360,7 @@ def split_guesses(
         why = f"about {round(validation * rows):,} of {rows:,} rows: used to choose the model"
         guesses.append(Guess("validation", validation, why))
     if "test" not in parts:
-        last = "" if time or group or part else '; split = "last" takes the last rows'
+        last = "" if time or group or part else '; or split = "last"'
         guesses.append(Guess("test", test, f"about {round(test * rows):,}: used only for the scores{last}"))
     return guesses
 

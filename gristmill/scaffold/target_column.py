@@ -80,7 +80,7 @@ def named_outcome(columns: Sequence[SampledColumn]) -> SampledColumn | None:
 
 def or_another(others: Sequence[SampledColumn]) -> str:
     """Return how to choose another target, with the most likely of the others."""
-    return f"; choose another with --target, such as {others[0].name!r}" if others else ""
+    return f"; for another: --target {others[0].name!r}" if others else ""
 
 
 def choose_class_column(

@@ -88,7 +88,7 @@ def propose(data: Data, target: str | None, options: ForecastOptions = NO_OPTION
     levels = choose_normalisation(rows, chosen.name) if settings.split == "time" else []
     tables = {
         "source": table.guesses,
-        "ingest": [*roles, *covariates.ingest, *_repairs(ingested, times.values)],
+        "ingest": [*roles, *covariates.ingest, *_repairs(ingested)],
         "preprocess": [*plan.preprocess, *levels, *covariates.preprocess],
         "model": [*auto_guesses("timeseries", preprocess=settings), *candidates],
         "backtest": plan.backtest,
@@ -96,7 +96,9 @@ def propose(data: Data, target: str | None, options: ForecastOptions = NO_OPTION
     }
     # 4. Note what no setting mentions. Only known columns show a forecast their values at its own times.
     unused = {column.name: "has empty cells, one value in each series, or a name that ingest uses" for column in others}
-    notes = unused_notes(table, used | covariates.names, unused | covariates.unused)
+    notes = [*unused_notes(table, used | covariates.names, unused | covariates.unused), *covariates.notes]
+    if is_finer_than_a_day(ingested.frequency) and (ingested.counts.get("duplicates") or ingested.counts.get("filled")):
+        notes += _zone_notes(times.values)
     notes += possible_leak_notes(chosen, map(table.column, values_of(covariates.ingest).get("known", [])))
     return Proposal("timeseries", f"{chosen.name} of {data.name}: {table.summary}", tables, notes)
 
@@ -113,11 +115,11 @@ def _candidates(data: Prepared) -> list[Guess]:
     reasons = []
     if (zeros := share_of_zeros(data)) >= SPARSE:
         candidates.append("tsb")
-        reasons.append(f"{zeros:.0%} of the values are 0; tsb smooths the probability and the size of demand")
+        reasons.append(f"tsb: {zeros:.0%} of the values are 0")
     season = longer_season(data)
     if season and is_finer_than_a_day(data.layout.frequency):
         candidates.append({"model": {"kind": "seasonal_naive", "season": season}})
-        reasons.append(f"{season} values are one week: adds the seasonal naive forecast of a week")
+        reasons.append(f"seasonal_naive: a week has {season} values")
     return [Guess("candidates", candidates, "; ".join(reasons))] if candidates else []
 
 
@@ -139,9 +141,9 @@ def _time_guesses(table: SampledTable, times: TimeColumns, series: Names) -> lis
     columns, example = times.columns, short_repr(str(table.rows.frame[times.columns[0]].iloc[0]))
     guesses = [Guess("time", columns[0] if len(columns) == 1 else list(columns), times.span)]
     if times.time_format:
-        why = _TIME_FORMATS.get(times.time_format, f"as in {example}, the reading that makes the times most regular")
+        why = _TIME_FORMATS.get(times.time_format, f"as in {example}, read as the most regular times")
         if times.other_format:
-            why = f"as in {example}; days and months cannot be told apart: check, or use {times.other_format!r}"
+            why = f"day or month first? Check, or use {times.other_format!r}"
         guesses.append(Guess("time_format", times.time_format, why))
     if series:
         names = [column.name for column in series]
@@ -151,32 +153,31 @@ def _time_guesses(table: SampledTable, times: TimeColumns, series: Names) -> lis
     return guesses
 
 
-def _repairs(ingested: Ingested, times: pd.Index) -> list[Guess]:
+def _repairs(ingested: Ingested) -> list[Guess]:
     """Return the repairs that ingest needs."""
     guesses = []
-    zone = _zone_hint(times) if is_finer_than_a_day(ingested.frequency) else ""
     if duplicates := ingested.counts.get("duplicates"):
-        why = f'rows that repeat a time: {duplicates:,}; or "first", "last"'
-        guesses.append(Guess("duplicates", "mean", why + zone))
+        guesses.append(Guess("duplicates", "mean", f'rows that repeat a time: {duplicates:,}; or "first", "last"'))
     if filled := ingested.counts.get("filled"):
-        why = f"values missing at frequency {ingested.frequency}: {filled:,} of {ingested.counts['rows']:,}"
-        guesses.append(Guess("gaps", "interpolate", f'{why}; or "seasonal", "forward_fill", "drop"{zone}'))
+        why = f"fills {filled:,} of {ingested.counts['rows']:,} values"
+        guesses.append(Guess("gaps", "interpolate", f'{why}; or "seasonal", "forward_fill", "drop"'))
     return guesses
 
 
-def _zone_hint(times: pd.Index) -> str:
-    """Return a hint at `timezone` if clocks may have been changed: an hour of a Sunday night repeats or is missing."""
+def _zone_notes(times: pd.Index) -> list[str]:
+    """Return a note on `timezone` if clocks may have been changed: an hour of a Sunday night repeats or is missing."""
     counts = times.value_counts().sort_index()
     unique = pd.DatetimeIndex(counts.index)
     if unique.tz:
-        return ""
+        return []
     steps = np.diff(unique)
     before_gap = unique[:-1][steps == steps.min() + np.timedelta64(1, "h")]
     repeated = (counts.diff() > 0) & (counts.diff(-1) > 0)  # more often than the times before and after it
     hours = unique[repeated].union(before_gap)
     # In most countries, clocks are changed in these months, before four o'clock on a Sunday.
     is_change = (hours.day_of_week == 6) & (hours.hour < 4) & hours.month.isin((3, 4, 10, 11))
-    return '; if clocks were changed, set timezone, such as "Europe/Berlin"' if is_change.any() else ""
+    note = "An hour of a Sunday night is missing or repeats. If clocks were changed, set ingest.timezone, such as "
+    return [f'{note}"Europe/Berlin".'] if is_change.any() else []
 
 
 def choose_normalisation(rows: pd.DataFrame, target: str) -> list[Guess]:

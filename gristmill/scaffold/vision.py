@@ -119,7 +119,7 @@ def _preprocess(photos: pd.DataFrame, subfolders: str | None) -> tuple[list[Gues
     # Small photos of one size stay as they are; others become squares.
     have_one_size = bool((photos["height"] == height).all() and (photos["width"] == width).all())
     side = max(_SIDE_STEP, min(limit, height, width) // _SIDE_STEP * _SIDE_STEP)
-    size, why = [side, side], f"the photos are {_range(photos['height'])} high and {_range(photos['width'])} wide"
+    size, why = [side, side], f"the median photo is {height} high and {width} wide"
     if have_one_size and max(height, width) <= limit:
         size, why = [height, width], "that of all photos"
     guesses = [Guess("size", size[0] if size[0] == size[1] else size, f"pixels; {why}")]
@@ -131,10 +131,6 @@ def _preprocess(photos: pd.DataFrame, subfolders: str | None) -> tuple[list[Gues
             Guess("group", subfolders, "photos in subfolders of one name, as of one person, stay in one set")
         )
     return guesses, min(size)
-
-
-def _range(sides: "pd.Series[int]") -> str:
-    return f"{sides.min()} to {sides.max()}, half of them up to {int(sides.median())},"
 
 
 def _find_source(data: Data, target: str | None) -> Source:

@@ -62,7 +62,9 @@ def test_an_input_that_helps_more_if_it_is_known_ahead_is_said_to() -> None:
 
     (guess,) = found.ingest
     assert (guess.key, guess.value) == ("inputs", ["warmth"])
-    assert guess.why.endswith("; 'warmth' more if you know it ahead: then move it to `known`")
+    assert found.notes == [
+        "'warmth' lowers the error more if you know it ahead: then move it from `ingest.inputs` to `ingest.known`."
+    ]
 
 
 def test_a_holiday_without_effect_is_left_out_with_the_place_to_name_it() -> None:

@@ -86,9 +86,9 @@ def test_the_last_number_is_predicted_from_what_can_tell_something(proposed: Pro
         "Not used: 'stray', which holds 'ca. 3' among numbers: empty such cells to use it.",
     ]
     whys = {guess.key: guess.why for guess in draft.tables["ingest"]}
-    assert whys["numbers"] == "remove those that reveal the target; 1 empty cell in 'age'"
+    assert whys["numbers"] == "remove those that reveal the target; 1 empty cell in 1 column"
     assert whys["task"] == "59 different numbers"
-    assert whys["target"] == "the last of 3 numeric columns; choose another with --target, such as 'age'"
+    assert whys["target"] == "the last of 3 numeric columns; for another: --target 'age'"
 
 
 @pytest.mark.parametrize("bad", [["free"] * 3, ["n/a ", "free", "12 EUR"], ["free"] * 20])
@@ -136,13 +136,13 @@ def test_classes_may_be_numbers_and_words(proposed: Propose) -> None:
         (
             {"kind": ["a", "b", "c"] * 20},
             "kind",
-            "the last column, 3 others; choose another with --target, such as 'z'",
+            "the last column, 3 others; for another: --target 'z'",
         ),
-        ({"kind": [0, 1] * 30}, "kind", "the last column, 3 others; choose another with --target, such as 'z'"),
+        ({"kind": [0, 1] * 30}, "kind", "the last column, 3 others; for another: --target 'z'"),
         (
             {"ok": ["yes", "no"] * 30, "w": NUMBERS},
             "w",
-            "the last of 4 numeric columns; choose another with --target, ",
+            "the last of 4 numeric columns; for another: --target ",
         ),
         (
             {
@@ -153,9 +153,9 @@ def test_classes_may_be_numbers_and_words(proposed: Propose) -> None:
                 "ok": ["yes", "no"] * 30,
             },
             "ok",
-            "the last column, 7 others; choose another ",
+            "the last column, 7 others; for another: ",
         ),
-        ({"note": [f"n {at}" for at in range(60)]}, "z", "the last of 3 numeric columns; choose another with --target"),
+        ({"note": [f"n {at}" for at in range(60)]}, "z", "the last of 3 numeric columns; for another: --target"),
     ],
 )
 def test_the_last_column_of_classes_is_predicted(
@@ -195,7 +195,7 @@ def test_marks_of_missing_values_are_empty_cells(proposed: Propose) -> None:
     assert draft.values()["source"]["missing"] == ["-", "N/A"]
     assert draft.values()["ingest"]["numbers"] == ["rooms", "age"]
     whys = {guess.key: guess.why for table in draft.tables.values() for guess in table}
-    assert whys["numbers"].endswith("; 3 empty cells in 'age'")
+    assert whys["numbers"].endswith("; 3 empty cells in 1 column")
     (mark,) = (guess for guess in draft.tables["source"] if guess.key == "missing")
     assert mark.why == "treated as empty among the numbers of 'age'"
     assert draft.values()["ingest"]["categories"] == ["town"]  # of which none is a name
@@ -216,10 +216,12 @@ def test_typed_columns(tmp_path: Path) -> None:
         "categories": ["new"],
         "dates": ["sold"],
     }
-    assert draft.tables["ingest"][1].why == "30 '0', 30 '1'; \"regression\" predicts a number"
+    assert draft.tables["ingest"][1].why == "30 '0', 30 '1'; or \"regression\""
     assert draft.notes == [
         "Not used: 'rate', which holds 'inf' among numbers: empty such cells to use it.",
-        "Not used: 'customer_id', which identifies groups of rows: see preprocess.time.",
+        "Not used: 'customer_id', which identifies groups of rows, which may be in several sets: to test on new groups "
+        'only, write preprocess.split = "random", preprocess.group = "customer_id" and ingest.metadata = '
+        '["customer_id"], without time.',
     ]
     with pytest.raises(DataError, match="row 1, column 'rate': expected a number, found 'inf'"):
         propose(data, "rate")
@@ -269,7 +271,7 @@ def test_ids_are_no_targets_where_there_are_others(proposed: Propose) -> None:
 
     target, _, numbers, categories = draft.tables["ingest"]
     assert target.value == "y"
-    assert target.why == "the last of 2 numeric columns not named like an ID; choose another with --target, such as 'x'"
+    assert target.why == "the last of 2 numeric columns not named like an ID; for another: --target 'x'"
     assert (numbers.value, categories.value) == (["x"], ["agent_id"])
 
 
@@ -330,16 +332,16 @@ DAYS = pd.date_range("2024-01-01", periods=ROWS, freq="h").strftime("%Y-%m-%dT%H
     [
         ("won", ["yes", "no"] * 100, "classification", "100 'yes', 100 'no'"),
         ("won", [True, False] * 100, "classification", "100 'True', 100 'False'"),
-        ("won", [0, 1] * 100, "classification", "100 '0', 100 '1'; \"regression\" predicts a number"),
-        ("stars", [1, 2, 3, 4, 5] * 40, "classification", 'if these count or measure something, "regression"'),
+        ("won", [0, 1] * 100, "classification", "100 '0', 100 '1'; or \"regression\""),
+        ("stars", [1, 2, 3, 4, 5] * 40, "classification", '…; or "regression"'),
         ("kind", [*range(8)] * 25, "classification", "'1', "),
         (
             "rooms",
             [*range(8)] * 25,
             "regression",
-            '8 whole numbers from 0 to 7; if they are codes of classes, use "cla',
+            '8 whole numbers from 0 to 7; if they are classes, "cla',
         ),
-        ("cylinders", [4, 6, 8, 10] * 50, "regression", "4 whole numbers from 4 to 10; if they are codes of classes"),
+        ("cylinders", [4, 6, 8, 10] * 50, "regression", "4 whole numbers from 4 to 10; if they are classes"),
         ("dose", [0.5, 1.0] * 100, "regression", "2 different numbers"),
     ],
 )
@@ -417,12 +419,13 @@ def test_rows_with_times_are_split_by_time(proposed: Propose) -> None:
     draft = proposed(sales, target="price")
 
     assert split(draft) == {"split": "last", "time": "ordered_at"}
-    assert draft.tables["preprocess"][0].why.startswith("dates from 2024-01-01 to 2024-01-09: the newest rows are")
-    assert draft.tables["preprocess"][1].why == (
-        'chosen by its name. Rows of one "customer_id" may be in several sets; to test on new ones only, write '
-        'split = "random", group = "customer_id" and ingest.metadata = ["customer_id"] instead'
-    )
-    assert "Not used: 'customer_id', which identifies groups of rows: see preprocess.time." in draft.notes
+    assert draft.tables["preprocess"][0].why.startswith("the newest rows are the test set")
+    assert draft.tables["preprocess"][1].why == "chosen by its name: 2024-01-01 to 2024-01-09"
+    assert (
+        "Not used: 'customer_id', which identifies groups of rows, which may be in several sets: to test on new groups "
+        'only, write preprocess.split = "random", preprocess.group = "customer_id" and ingest.metadata = '
+        '["customer_id"], without time.'
+    ) in draft.notes
     assert split(proposed(sales | {"late": [0] * 190 + [1] * 10}, target="late")) == {"group": "customer_id"}
 
 
@@ -456,10 +459,11 @@ def test_parts_of_the_file_are_kept(proposed: Propose) -> None:
 def test_rows_without_a_class_marks_of_them_and_other_spellings_are_told(proposed: Propose) -> None:
     draft = proposed(CASES | {"sick": [*["yes", "no", None, "NA"] * 49, *["Yes"] * 4]}, target="sick")
 
-    assert draft.tables["ingest"][0].why == "as requested; rows without it are left out: 49 of 200"
+    assert draft.tables["ingest"][0].why == "as requested"
     assert draft.notes == [
         "Classes of 'sick' that differ only in case or spaces: 'yes'/'Yes'. Correct them, for example in "
         "source.prepare; otherwise they are different classes.",
+        "Rows without 'sick' are left out: 49 of 200.",
         "The class 'NA' of 'sick' may mark a missing value (49 rows): to leave these rows out, empty their cells in "
         "source.prepare.",
     ]

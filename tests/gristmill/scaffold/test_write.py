@@ -1,7 +1,9 @@
 """A draft made a project: checked before it is written, and nothing overwritten."""
 
+import errno
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -100,3 +102,25 @@ def test_a_pipeline_is_named_after_its_data(asked: str | None, called: str, name
 def test_a_name_that_names_no_file_is_refused(asked: str) -> None:
     with pytest.raises(RequestError, match="a pipeline's name has only letters, digits, - and _"):
         pipeline_name(asked, "sales.csv")
+
+
+@pytest.mark.parametrize("refused", ["pipelines.toml", ".gitignore"])
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_project_that_cannot_be_written_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: str, exists: bool
+) -> None:
+    open_file = Path.open
+
+    def refuse(path: Path, *args: Any, **options: Any) -> Any:
+        if path.name == refused and path.parent == tmp_path / "new/project" and args == ("x",):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return open_file(path, *args, **options)
+
+    if exists:
+        (tmp_path / "new/project").mkdir(parents=True)
+    before = sorted(tmp_path.rglob("*"))
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(RequestError, match=r"project: cannot be written to \(Permission denied\)\. Name a folder"):
+        write_project(tmp_path / "new/project", "line", DRAFT)
+
+    assert sorted(tmp_path.rglob("*")) == before
