@@ -248,8 +248,11 @@ class SampledTable:
         for name in names:
             cells = columns[name].cells
             columns[name] = replace(columns[name], cells=cells.mask(cells.str.strip().isin(marks)))
-        formats.append(Guess("missing", sorted(marks), in_numbers[0].why if in_numbers else "treated as empty"))
-        formats.append(Guess("missing_in", names, "not numbers: an empty cell means the same as these marks"))
+        why = f"{in_numbers[0].why}; see missing_in" if in_numbers else "treated as empty; see missing_in"
+        formats.append(Guess("missing", sorted(marks), why))
+        formats.append(
+            Guess("missing_in", names, "further columns in which a mark and an empty cell are the same value")
+        )
         return replace(self, source=_source([*self.layout, *formats]), columns=columns, formats=formats)
 
 
