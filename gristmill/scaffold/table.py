@@ -248,7 +248,7 @@ class SampledTable:
         for name in names:
             cells = columns[name].cells
             columns[name] = replace(columns[name], cells=cells.mask(cells.str.strip().isin(marks)))
-        why = f"{in_numbers[0].why}; see missing_in" if in_numbers else "treated as empty; see missing_in"
+        why = in_numbers[0].why if in_numbers else "treated as empty in the columns below"
         formats.append(Guess("missing", sorted(marks), why))
         formats.append(
             Guess("missing_in", names, "further columns in which a mark and an empty cell are the same value")
