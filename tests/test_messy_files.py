@@ -1,13 +1,17 @@
 """Messy files (`data/samples/messy`): run without an edit, or refused in a line that names the cell."""
 
+import json
 import tomllib
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from gristmill.data_schema.current_data import ingested_today
 from gristmill.project.project import Project
+from gristmill.util.table_io import read_table
+from helpers.model_servers import served
 from helpers.support import Command
 
 pytest_plugins = ["helpers.end_to_end"]
@@ -28,6 +32,11 @@ READ: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {  # domain, setti
     ),
     "holidays": ("timeseries", {"values": {"holiday": {"yes": 1, "no": 0}}}, {"target": "sales"}),
     "leak": ("tabular", {}, {"target": "price"}),
+    "missing-marks": (
+        "tabular",
+        {"missing": ["-", "NA", "n/a"], "missing_in": ["colour", "heating", "built"]},
+        {"dates": ["built"], "categories": ["colour", "heating", "country", "garden"]},
+    ),
     "month-names": ("timeseries", {}, {"time_format": "%d %B %Y"}),
     "months": ("timeseries", {}, {"time_format": "%b %Y"}),
     "percent": (
@@ -108,3 +117,39 @@ def test_a_messy_file_runs_to_the_end_and_predicts_without_an_edit(
     assert said.status == 0, said.err
     assert command("run", "german-till").out == "german-till: all fresh, nothing to do\n"
     assert command("-q", "predict", "german-till").status == 0
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("prefect_api", "parity_here")
+def test_a_mark_and_an_empty_cell_are_one_value_in_training_predictions_and_report(
+    init: Any, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert init("missing-marks").status == 0
+    monkeypatch.chdir(tmp_path / "missing-marks")
+    result = Project.open(overrides={"missing-marks": ["model.kind=least_squares"]}).run("missing-marks")
+    assert command("promote", "missing-marks", "--run", result.record.id).status == 0
+
+    # Predict rows of which each has another way to say that a cell is empty.
+    row = {"area": 90, "colour": "NA", "heating": "n/a", "country": "NA", "garden": "none", "built": "-"}
+    empty = row | {"colour": None, "heating": None, "built": None}
+    rows = [row, row | {"colour": " NA "}, row | {"heating": ""}, empty, row | {"area": "NA"}, row | {"area": None}]
+    Path("rows.jsonl").write_text("".join(f"{json.dumps(cells)}\n" for cells in rows))
+    pd.DataFrame(rows).to_csv("rows.csv", index=False)
+    pd.DataFrame(rows[:4]).to_parquet("rows.parquet")
+    predictions = {}
+    for kind in ("csv", "jsonl", "parquet"):
+        assert command("predict", "missing-marks", "--input", f"rows.{kind}", "--output", f"{kind}.csv").status == 0
+        predictions[kind] = pd.read_csv(f"{kind}.csv")["predicted"].tolist()
+    with served(Project.open(), "missing-marks") as server:
+        answer = server.predict("missing-marks", json.dumps(rows).encode())["predictions"]
+    predictions["http"] = [cells["predicted"] for cells in answer]
+    for predicted in predictions.values():
+        assert predicted[:4] == pytest.approx([predicted[0]] * 4)
+        assert predicted == pytest.approx(predictions["csv"][: len(predicted)])
+    assert predictions["csv"][4] == predictions["csv"][5]
+    assert predictions["csv"][0] != pytest.approx(predictions["csv"][4])
+
+    # The report varies an empty colour, not NA.
+    table = read_table(result.folder("evaluate") / "partial_dependence.parquet")
+    names = table.groupby("feature")["name"].agg(set).to_dict()
+    assert (names["colour"], names["country"]) == ({"", "blue", "red"}, {"BW", "NA", "ZA"})

@@ -218,15 +218,17 @@ def no_such_option(domain: Domain, name: str) -> RequestError:
 def reader_of(place: str, source: Settings, pipeline: str, plain: bool = False) -> Settings:
     """Return the reader of a place: the source if the name matches its files, else the default one of that suffix.
 
-    The default reader of a table cleans it by the source's `prepare`, too.
+    The default reader of a table cleans it by the source's `prepare`, and knows its marks of missing values, too.
     A folder is read like the source, unless it has no files like those of the source but plain texts. `plain` says
     whether files can be read as one text each.
     """
     # Collect the readers in order of preference: the source itself, then the default one of each suffix.
     file = Path(place).name
-    prepare = source.prepare if isinstance(source, TableFiles) else None
-    readers: list[Files] = [Csv(kind="csv", path=file, prepare=prepare)]
-    readers += [Jsonl(kind="jsonl", path=file, prepare=prepare), Parquet(kind="parquet", path=file, prepare=prepare)]
+    shared: dict[str, Any] = {}
+    if isinstance(source, TableFiles):
+        shared = {name: getattr(source, name) for name in ("prepare", "missing", "missing_in")}
+    readers: list[Files] = [Csv(kind="csv", path=file, **shared)]
+    readers += [Jsonl(kind="jsonl", path=file, **shared), Parquet(kind="parquet", path=file, **shared)]
     readers += [Folder(kind="folder", path=file)] if plain else []
     if isinstance(source, Csv) and is_tab_separated(place) != is_tab_separated(source.path):
         readers[0] = Csv(path=file, **source.model_dump(exclude={"path", "refresh", "sha256", "separator"}))

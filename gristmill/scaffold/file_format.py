@@ -6,7 +6,7 @@ import io
 import itertools
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,10 @@ _MIN_EQUAL_SHARE = 0.9  # minimum share of rows with as many cells as the header
 _TOTAL_WORDS = {"total", "totals", "grand total", "subtotal", "sum", "average", "summe", "gesamt", "gesamtsumme"}
 _MISSING_MARKS = {"na", "n/a", "n.a.", "#n/a", "nan", "null", "nil", "none", "missing"}
 _MISSING_MARKS |= {"?", "-", "--", "–", "—", ".", "..", "*"}
+
+_NOTHING = {"none", "nil"}  # marks that may also be values, such as no extras
+_CODES = {"NA": "[A-Z]{2,4}", "na": "[a-z]{2}", "Na": "[A-Z][a-z]?"}  # pattern of codes of which a mark may be one
+_SIGNS = r"[\W_]+"
 
 _BYTE_ORDER_MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
@@ -295,6 +299,19 @@ def missing_marks(cells: "pd.Series[str]") -> list[str]:
     """Return the usual marks of a missing value, such as NA, in a column of a CSV file."""
     stripped = cells.dropna().str.strip()
     return sorted(stripped[stripped.str.lower().isin(_MISSING_MARKS)].unique())
+
+
+def may_be_value(mark: str, values: Sequence[str], known: Collection[str] = ()) -> bool:
+    """Return whether a mark of a missing value may be one of the values of a column.
+
+    This is true of NA among codes, of - among signs, and of none unless it is `known` from numbers of the file. A
+    single other value needs a second one to say something.
+    """
+    if len(values) < 2 or (mark.lower() in _NOTHING and mark not in known):
+        return True
+    pattern = _CODES.get(mark, "") if any(map(str.isalpha, mark)) else _SIGNS
+    alike = sum(bool(re.fullmatch(pattern, value)) for value in values)
+    return 2 * alike >= len(values) and not words_of_numbers(pd.Series(values))
 
 
 def _collect_evidence(name: str, cells: "pd.Series[str]", evidence: _Evidence) -> None:

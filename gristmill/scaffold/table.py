@@ -3,7 +3,7 @@
 import contextlib
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -14,7 +14,13 @@ import pandas as pd
 
 from gristmill.errors import DataError, count_of, short_repr
 from gristmill.scaffold.data import Data
-from gristmill.scaffold.file_format import dialect_guesses, format_guesses, missing_marks, words_of_numbers
+from gristmill.scaffold.file_format import (
+    dialect_guesses,
+    format_guesses,
+    may_be_value,
+    missing_marks,
+    words_of_numbers,
+)
 from gristmill.scaffold.proposal import Guess, values_of
 from gristmill.settings.base import MAX_NUMBER
 from gristmill.sources.file_content import check_table, read_text
@@ -136,6 +142,16 @@ class SampledColumn:
             return None
         return int(self.bad.argmax()) if self._is_mostly_numbers or self.why_not_numbers else None
 
+    @property
+    def marks(self) -> set[str]:
+        """Return the marks of missing values, such as NA, that are values of the column."""
+        return {str(cell).strip() for cell in self.cells[self.cells.notna() & self.unmarked.isna()].unique()}
+
+    def sure_marks(self, known: Collection[str]) -> set[str]:
+        """Return the marks that cannot be values; `known` are those among the file's numbers."""
+        values = [*self.unmarked.dropna().str.strip().unique()]
+        return {mark for mark in self.marks if not may_be_value(mark, values, known)}
+
     @cached_property
     def cleaned(self) -> "SampledColumn":
         """Return the column without its bad cells, or without the marks if all cells have them."""
@@ -212,6 +228,31 @@ class SampledTable:
             numbers = parse_numbers(columns[name].unmarked, values=words)
             columns[name] = replace(columns[name], numbers=numbers)
         formats = [*self.formats, Guess("values", values, "so that these columns can be read as numbers")]
+        return replace(self, source=_source([*self.layout, *formats]), columns=columns, formats=formats)
+
+    def with_marks_as_empty(self) -> "SampledTable":
+        """Return the table with empty cells for marks such as NA in names and texts, where they cannot be values.
+
+        A column with empty cells may distinguish them from its marks, so both stay.
+        """
+        formats = [guess for guess in self.formats if guess.key != "missing"]
+        in_numbers = [guess for guess in self.formats if guess.key == "missing"]
+        marks = {mark for guess in in_numbers for mark in guess.value}
+        marked = {name: column for name, column in self.columns.items() if column.marks}
+        sure = {name: column.sure_marks(marks) for name, column in marked.items() if not column.empty}
+        marks = marks.union(*sure.values())
+        names = [name for name, of_column in sure.items() if of_column and of_column >= marks & marked[name].marks]
+        if not names:
+            return self
+        columns = dict(self.columns)
+        for name in names:
+            cells = columns[name].cells
+            columns[name] = replace(columns[name], cells=cells.mask(cells.str.strip().isin(marks)))
+        why = in_numbers[0].why if in_numbers else "treated as empty in the columns below"
+        formats.append(Guess("missing", sorted(marks), why))
+        formats.append(
+            Guess("missing_in", names, "further columns in which a mark and an empty cell are the same value")
+        )
         return replace(self, source=_source([*self.layout, *formats]), columns=columns, formats=formats)
 
 

@@ -2,7 +2,7 @@
 
 import logging
 import tempfile
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,7 @@ from gristmill.sources.set_names import PARTS
 from gristmill.util.toml import toml_value
 
 _MIN_ROWS = 10
+_MIN_FILLED, _MIN_FILLED_SHARE = 10, 0.02  # cells of a mostly empty input; whether few are filled is often a leak
 _TARGET_WORDS = [  # in the names of columns of classes, the most telling first
     *("target", "label", "y", "outcome", "survived", "churn", "churned", "exited", "attrition", "diagnosis"),
     *("species", "risk", "fraud", "spam", "default", "approved", "approve", "admitted", "admit", "converted"),
@@ -53,7 +54,7 @@ _FILLER_WORDS = {"id", "ids", "identifier", "key", "uuid", "no", "nr", "number",
 def propose(data: Data, target: str | None = None, options: ForecastOptions = NO_OPTIONS) -> Proposal:
     """Return a pipeline that predicts a class or a number from the other columns."""
     options.refuse()
-    table = read_table(data)
+    table = read_table(data).with_marks_as_empty()
     if (count := len(table.rows.frame)) < _MIN_ROWS:
         raise table.error(f"only {count_of(count, 'rows')}. Expected at least {_MIN_ROWS}.")
     # Choose the column to predict.
@@ -100,13 +101,7 @@ def propose(data: Data, target: str | None = None, options: ForecastOptions = NO
     notes = spelling_notes(chosen.name, names)
     if chosen.empty:
         notes.append(f"Rows without {chosen.name!r} are left out: {chosen.empty:,} of {len(chosen.cells):,}.")
-    marks = chosen.cells[chosen.cells.notna() & chosen.unmarked.isna()]  # such as NA
-    if classes and not marks.empty:
-        notes.append(
-            f"The class {short_repr(marks.iloc[0])} of {chosen.name!r} may mark a missing value "
-            f"({count_of(len(marks), 'rows')}): to leave these rows out, empty their cells in source.prepare."
-        )
-    notes += left_out_notes(left_out)
+    notes += [*_mark_notes([chosen, *inputs]), *left_out_notes(left_out)]
     notes += [*leak_notes(leaks, chosen.name), *possible_leak_notes(chosen, inputs)]
     notes += [f"Not used: {name!r}. {error}" for name, error in table.unreadable.items()]
     return Proposal("tabular", f"{chosen.name} of {data.name}: {table.summary}", tables, notes)
@@ -245,11 +240,27 @@ def _role_guesses(by_role: Mapping[str, Sequence[SampledColumn]]) -> list[Guess]
     }
     guesses = []
     for role, columns in by_role.items():
-        empty = [column.empty for column in columns if column.empty]
-        cells = f"; {count_of(sum(empty), 'empty cells')} in {count_of(len(empty), 'columns')}" if empty else ""
+        empty = {column.name: column.empty for column in columns if column.empty}
+        cells = f"; {count_of(sum(empty.values()), 'empty cells')}" if empty else ""
+        if empty:
+            name = max(empty, key=lambda name: empty[name])
+            cells += f", most in {name!r} ({empty[name]:,})" if len(empty) > 1 else f" in {name!r}"
         if columns:
             guesses.append(Guess(role, [column.name for column in columns], reasons[role] + cells))
     return guesses
+
+
+def _mark_notes(columns: Iterable[SampledColumn]) -> list[str]:
+    """Return a note for each kind of marks, such as NA, that may be values or mark missing ones."""
+    names: dict[tuple[str, ...], list[str]] = {}
+    for column in columns:
+        if column.marks:
+            names.setdefault(tuple(sorted(column.marks)), []).append(column.name)
+    return [
+        f"Check {', '.join(map(repr, marks))} in {', '.join(map(repr, marked))}: kept as a value, but it may mark a "
+        "missing one. If it does, add the mark to the source's missing, and the column to its missing_in."
+        for marks, marked in names.items()
+    ]
 
 
 def _choose_role(table: SampledTable, column: SampledColumn) -> tuple[str, str]:
@@ -258,6 +269,9 @@ def _choose_role(table: SampledTable, column: SampledColumn) -> tuple[str, str]:
     # A column may say something by being empty or not, if there are ten rows of each.
     if column.why_constant and not (column.distinct == 1 and min(filled, column.empty) >= 10):
         return "", column.why_constant
+    if filled < column.empty and filled < max(_MIN_FILLED, _MIN_FILLED_SHARE * len(column.cells)):
+        share = 100 * column.empty // len(column.cells)
+        return "", f"is empty in {share} % of the rows, so too little to learn from; add it to ingest to use it"
     if column.is_named_like_id:
         if column.is_category:
             return "categories", ""

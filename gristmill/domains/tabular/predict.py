@@ -143,11 +143,11 @@ class TableRequests(Requests):
         columns = identifier(id_column)
         for role, tensor in bundle.signature["inputs"].items():
             for at, name in enumerate(tensor["columns"]):
-                names = bundle.signature.get("names", {}).get(name, [])
+                names = [*filter(None, bundle.signature.get("names", {}).get(name, []))]  # "" is an empty cell
                 listed = ", ".join(map(repr, names[:_MAX_NAMES_LISTED])) + ", …" * (len(names) > _MAX_NAMES_LISTED)
                 about = {
                     "numbers": "number; null if missing",
-                    "categories": f"category: {listed}",
+                    "categories": f"category: {listed}; null if missing",
                     "dates": "ISO date, with a time or without",
                     "texts": "text",
                 }[role]

@@ -20,7 +20,7 @@ from gristmill.settings.base import NonNegativeInt, Number, PositiveInt
 from gristmill.sources.file_content import check_table, lacks_line_end, open_unpacked, read_bytes, unknown_encoding
 from gristmill.sources.number_cells import MULTIPLIER, grouped_digits, parse_numbers, plain_numbers
 from gristmill.sources.rows import FILE_ROW, UnusableRows, check_columns, requested_columns, unusable_in_file
-from gristmill.sources.tables.table_files import TableFiles, check_finite
+from gristmill.sources.tables.table_files import TableFiles, Texts, check_finite
 from gristmill.util.toml import toml_value
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ MAX_FOOTER = 5
 
 _TABS = (".tsv", ".tsv.gz")
 
-Texts = Annotated[tuple[str, ...], Field(strict=False)]
 Unit = Annotated[str, Field(min_length=1)]
 
 
@@ -67,7 +66,6 @@ class Csv(TableFiles):
     thousands: Literal[".", ",", " ", "'"] | None = None  # mark between thousands: 1.220,74 has decimal "," and "."
     units: dict[str, Unit] = Field(default_factory=dict)  # by column, to remove from each number: { price = "€" }
     values: dict[str, dict[str, Number]] = Field(default_factory=dict)  # by column: { member = { yes = 1, no = 0 } }
-    missing: Texts = ()  # texts that mark a missing number, such as "NA"
 
     @model_validator(mode="before")
     @classmethod
@@ -233,7 +231,7 @@ class Csv(TableFiles):
 
     def numbers(self, cells: "pd.Series[str]", path: Path) -> "pd.Series[float]":
         """Return the cells of a column of text as numbers; raise `UnusableRows` for other cells."""
-        cells = cells.mask(cells.str.strip().isin(self.missing))
+        cells = self.unmarked(cells)
         values = self.parse(cells)
         check_finite(path, values, cells, lambda received: self._remedy(str(cells.name), received.strip()))
         return values

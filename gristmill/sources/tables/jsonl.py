@@ -64,6 +64,8 @@ class Jsonl(TableFiles):
         for name in wanted:
             convert, dtype = (_to_number, "float64") if name in numbers else (_to_text, "str")
             values = {number: row.get(name) for number, row in objects.items()}
+            if name in numbers:
+                values = {number: None if _is_in(self.missing, value) else value for number, value in values.items()}
             cells: Any = [*convert_rows(values, convert, path, name).values()]
             columns[name] = pd.Series(cells, index, dtype=dtype)
         return pd.DataFrame(columns, index)
@@ -123,6 +125,10 @@ def _check_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(name for name in names if names.count(name) > 1)
         raise DataError(f"the key {short_repr(twice)} is in an object twice. Fix it.")
     return dict(pairs)
+
+
+def _is_in(marks: Collection[str], value: Any) -> bool:
+    return isinstance(value, str) and value.strip() in marks
 
 
 def _to_text(cell: Any) -> str | None:

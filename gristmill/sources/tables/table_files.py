@@ -3,9 +3,9 @@
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import PrivateAttr
+from pydantic import Field, PrivateAttr, model_validator
 
 from gristmill.errors import RequestError, short_repr
 from gristmill.settings.base import MAX_NUMBER, Files
@@ -26,13 +26,22 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Prepare = Callable[["pd.DataFrame"], "pd.DataFrame"]
+Texts = Annotated[tuple[str, ...], Field(strict=False)]
 
 
 class TableFiles(Files):
     """A source of tables in files."""
 
     prepare: OwnFunction | None = None  # own function that cleans the data frame of each file: "clean.py:prepare"
+    missing: Texts = ()  # texts that mark a missing number, such as "NA"
+    missing_in: Texts = ()  # columns other than numbers in which these texts mean an empty cell, too
     _kept: dict[Any, Any] | None = PrivateAttr(None)  # frames after `prepare`, by file and rows to skip
+
+    @model_validator(mode="after")
+    def _check_missing(self) -> Self:
+        if self.missing_in and not self.missing:
+            raise ValueError("missing_in names columns, but missing names no texts")
+        return self
 
     def preparing_once(self) -> Self:
         """Return this source, which calls `prepare` once for each file, so that all its reads give the same rows."""
@@ -77,8 +86,12 @@ class TableFiles(Files):
         def read(path: Path) -> "pd.DataFrame":
             skipped = skip.get(path, ())
             if prepare:
-                return self._convert(self._read_cleaned(path, prepare, skipped), path, texts, numbers)
-            return self.read_file(path, texts, numbers, skipped)
+                frame = self._convert(self._read_cleaned(path, prepare, skipped), path, texts, numbers)
+            else:
+                frame = self.read_file(path, texts, numbers, skipped)
+            for name in {*self.missing_in}.intersection(texts).difference(numbers):
+                frame[name] = self.unmarked(frame[name])
+            return frame
 
         return read_all(files, read)
 
@@ -112,10 +125,17 @@ class TableFiles(Files):
         """Return rows of a file as text, by their numbers."""
         raise NotImplementedError
 
+    def unmarked(self, cells: "pd.Series[Any]") -> "pd.Series[Any]":
+        """Return the cells of a column without the texts of `missing`."""
+        if not self.missing or cells.dtype.kind != "O":  # numbers or times
+            return cells
+        return cells.mask(cells.astype("str").str.strip().isin(self.missing))
+
     def numbers(self, cells: "pd.Series[str]", path: Path) -> "pd.Series[float]":
         """Return the cells of a column of text as numbers; raise `UnusableRows` for other cells."""
         import pandas as pd
 
+        cells = self.unmarked(cells)
         values = pd.to_numeric(cells, errors="coerce").astype("float64")
         check_finite(path, values, cells)
         return values

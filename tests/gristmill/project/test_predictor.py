@@ -47,12 +47,15 @@ def test_a_file_of_another_kind_is_read_as_its_name_says(place: str, kind: str, 
 
 @pytest.mark.parametrize("place", ["b.csv", "b.tsv", "b.jsonl", "b.parquet", "b.dat"])
 @pytest.mark.parametrize("kind", [Csv, Jsonl, Parquet])
-def test_a_table_of_another_kind_is_cleaned_too(place: str, kind: type[Csv | Jsonl | Parquet]) -> None:
+def test_a_table_of_another_kind_is_cleaned_and_has_the_same_marks(
+    place: str, kind: type[Csv | Jsonl | Parquet]
+) -> None:
     source = kind.model_validate({"kind": kind.__name__.lower(), "path": "a", "prepare": "clean.py:prepare"})
+    source = source.model_copy(update={"missing": ("NA",), "missing_in": ("town",)})
 
     reader = reader_of(place, source, "name", plain=True)
     assert isinstance(reader, TableFiles)
-    assert reader.prepare == source.prepare
+    assert (reader.prepare, reader.missing, reader.missing_in) == (source.prepare, ("NA",), ("town",))
 
 
 @pytest.mark.parametrize(("place", "of", "separator"), [("b.TSV.gz", "a.csv", "\t"), ("b.csv", "a.tsv", ",")])

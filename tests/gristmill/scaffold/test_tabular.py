@@ -201,6 +201,79 @@ def test_marks_of_missing_values_are_empty_cells(proposed: Propose) -> None:
     assert draft.values()["ingest"]["categories"] == ["town"]  # of which none is a name
 
 
+@pytest.mark.parametrize(
+    ("age", "values", "meant"),
+    [
+        (None, ["red", "blue", "NA"], ["NA"]),
+        (None, ["red", "blue", " n/a", "NA"], ["NA", "n/a"]),
+        (None, ["YES", "NO", "NA"], ["NA"]),
+        (None, ["2024-01-01", "2024-01-02", "-"], ["-"]),
+        ("NA", ["2.5", "x", "y", "NA"], ["NA"]),
+        ("None", ["gas", "oil", "None"], ["None"]),
+        (None, ["red", "blue", "NA", None], None),  # empty cells may mean something else
+        ("NA", ["red", "blue", "NA", None], None),
+        ("NA", ["ZA", "BW", "NA"], None),  # Namibia
+        (None, ["EMEA", "APAC", "NA"], None),  # North America
+        (None, ["na", "za", "bw"], None),
+        (None, ["Na", "K", "Cl"], None),  # sodium
+        (None, ["+", "-", "++"], None),
+        ("NA", ["gas", "oil", "None"], None),
+        ("NA", ["yes", "NA"], None),  # says something only if it is a value
+    ],
+)
+def test_a_mark_of_missing_values_has_one_meaning_in_a_column(
+    proposed: Propose, age: str | None, values: list[Any], meant: list[str] | None
+) -> None:
+    columns = {"kind": (values * 60)[:60], "age": [age or 7, *range(1, 60)]}
+    draft = proposed(COLUMNS | columns, target="price")
+
+    source, ingest = (draft.values()[name] for name in ("source", "ingest"))
+    assert "kind" in [*ingest["categories"], *ingest.get("dates", [])]
+    assert source.get("missing", []) == (meant or ([age] if age else []))
+    assert source.get("missing_in", []) == (["kind"] if meant else [])
+    notes = [note for note in draft.notes if note.startswith("Check ") and "in 'kind': kept as a value" in note]
+    assert len(notes) == (0 if meant else 1)
+
+
+def test_a_mark_is_a_value_in_one_column_and_an_empty_cell_in_another(proposed: Propose) -> None:
+    kinds = {"heating": ["gas", "oil", "none", "?"] * 15, "alley": ["gravel", "paved", "?"] * 20}
+    draft = proposed(COLUMNS | kinds | {"zone": ["+", "?"] * 30}, target="price")
+
+    assert draft.values()["source"]["missing"] == ["?"]
+    assert draft.values()["source"]["missing_in"] == ["heating", "alley"]
+    (heating, zone) = (note for note in draft.notes if note.startswith("Check "))
+    assert heating.startswith("Check 'none' in 'heating'")
+    assert zone.startswith("Check '?' in 'zone'")
+
+
+def test_rows_whose_class_is_marked_as_missing_are_left_out(proposed: Propose) -> None:
+    draft = proposed(CASES | {"sick": ["yes", "no", "NA", "no"] * 50}, target="sick")
+
+    assert draft.tables["ingest"][0].why == "as requested; rows without it are left out: 50 of 200"
+    assert draft.values()["source"]["missing_in"] == ["sick"]
+
+
+@pytest.mark.parametrize(
+    ("filled", "rows", "used"), [(9, 60, False), (10, 60, True), (19, 1000, False), (20, 1000, True)]
+)
+def test_a_nearly_empty_column_is_left_out_with_a_note(proposed: Propose, filled: int, rows: int, used: bool) -> None:
+    numbers = np.random.default_rng(1).normal(size=(2, rows)).round(3)
+    coupon = [at % 7 + 0.5 if at < filled else None for at in range(rows)]
+    draft = proposed({"coupon": coupon, "size": numbers[0], "price": numbers[1]})
+
+    assert draft.values()["ingest"]["numbers"] == (["coupon", "size"] if used else ["size"])
+    share = 100 * (rows - filled) // rows
+    note = f"Not used: 'coupon', which is empty in {share} % of the rows, so too little to learn from; "
+    assert any(other.startswith(note) for other in draft.notes) is not used
+
+
+def test_the_emptiest_column_is_named(proposed: Propose) -> None:
+    draft = proposed(COLUMNS | {"rooms": [None, *[2, 3] * 29, 4], "age": [*range(30), *[None] * 30]})
+
+    whys = {guess.key: guess.why for guess in draft.tables["ingest"]}
+    assert whys["numbers"].endswith("; 31 empty cells, most in 'age' (30)")
+
+
 def test_typed_columns(tmp_path: Path) -> None:
     cases = pd.DataFrame({"new": [True, False, None] * 20, "x": COLUMNS["price"], "grade": [0.0, 1.0] * 30})
     cases["rate"], cases["sold"] = [np.inf, *range(59)], pd.date_range("2024-01-01", periods=60, freq="7h")
@@ -464,8 +537,8 @@ def test_rows_without_a_class_marks_of_them_and_other_spellings_are_told(propose
         "Classes of 'sick' that differ only in case or spaces: 'yes'/'Yes'. Correct them, for example in "
         "source.prepare; otherwise they are different classes.",
         "Rows without 'sick' are left out: 49 of 200.",
-        "The class 'NA' of 'sick' may mark a missing value (49 rows): to leave these rows out, empty their cells in "
-        "source.prepare.",
+        "Check 'NA' in 'sick': kept as a value, but it may mark a missing one. If it does, add the mark to the "
+        "source's missing, and the column to its missing_in.",
     ]
 
 

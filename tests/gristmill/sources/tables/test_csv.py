@@ -191,6 +191,14 @@ def test_named_marks_are_missing_numbers_and_no_others(read: Read) -> None:
     assert "row 4" in refusal(read, content, missing=["NA"])
 
 
+def test_marks_are_empty_cells_in_columns_that_are_named(read: Read) -> None:
+    frame = read("t,y\nNA,1\nb,NA\n - ,\nnone,2\n", missing=["NA", "-"], missing_in=["t", "other"])
+
+    assert frame["t"].fillna("").tolist() == ["", "b", "", "none"]
+    with pytest.raises(ValidationError, match="missing_in names columns, but missing names no texts"):
+        read("t,y\nNA,1\n", missing_in=["t"])
+
+
 def test_a_missing_column_is_refused_with_those_that_are_there(read: Read) -> None:
     assert "no column 'y'. Columns: 't', 'value'." in refusal(read, "t,value\na,1\n")
 

@@ -56,6 +56,20 @@ def test_encodings_and_packed_files_are_read(tmp_path: Path, encoding: str, name
     assert read(tmp_path, content, ["text"], [], name, wanted).frame["text"].tolist() == ["a b", "cé\u2028"]
 
 
+def test_marks_are_missing_numbers_and_empty_cells_in_named_columns(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text(
+        '{"a": "NA", "b": "NA", "n": " NA"}\n{"a": null, "b": 3, "n": 1}\n{"a": true, "b": "", "n": null}\n'
+    )
+    source = Jsonl(kind="jsonl", path="a.jsonl", missing=["NA"], missing_in=["a"])
+
+    frame = source.read([path], ["a", "b"], ["n"]).frame
+
+    assert frame["a"].fillna("").tolist() == ["", "", "true"]
+    assert frame["b"].fillna("").tolist() == ["NA", "3", ""]
+    assert frame["n"].fillna(0).tolist() == [0, 1, 0]
+
+
 def test_what_is_not_there_is_missing(tmp_path: Path) -> None:
     rows = read(tmp_path, '{"a": "", "n": 1}\n{"a": null, "n": NaN}\n{"n": true}\n{"a": "x"}', ["a"], ["n"])
     assert rows.frame["a"].isna().tolist() == [True, True, True, False]

@@ -42,6 +42,16 @@ def test_only_the_wanted_columns_are_there_and_rows_count_from_1(tmp_path: Path)
     assert [rows.where(at) for at in (0, 1)] == [f"{tmp_path}/a.parquet row {row}" for row in (1, 2)]
 
 
+def test_marks_are_empty_cells_in_columns_of_text_that_are_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.parquet", t=["NA", "b"], day=DAYS[:2], y=[1.0, None])
+    source = Parquet(kind="parquet", path="a.parquet", missing=["NA"], missing_in=["t", "day", "y"])
+
+    frame = source.read([path], ["t", "day"], ["y"]).frame
+
+    assert frame["t"].fillna("").tolist() == ["", "b"]
+    assert frame["day"].tolist() == DAYS[:2]
+
+
 @pytest.mark.parametrize(
     "column",
     [
