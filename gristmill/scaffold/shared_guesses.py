@@ -1,11 +1,14 @@
 """Settings of models, parts and folders that several domains propose."""
 
+import logging
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from gristmill.config.candidates import preset
 from gristmill.config.tables import AUTO
+from gristmill.domains.common.classification.labelled import list_counts
 from gristmill.domains.common.folds import MIN_EXAMPLES_WITHOUT_FOLDS
 from gristmill.errors import count_of
 from gristmill.scaffold.data import Data
@@ -67,8 +70,20 @@ def spelling_notes(target: str, classes: Iterable[str]) -> list[str]:
 
 def list_classes(counts: Mapping[str, int]) -> str:
     """Return the first classes with their counts: `4 'cat', 4 'dog'`."""
-    listed = [f"{count:,} {name!r}" for name, count in counts.items()]
-    return ", ".join(listed[:_MAX_CLASSES_LISTED]) + ", …" * (len(listed) > _MAX_CLASSES_LISTED)
+    return list_counts(counts, _MAX_CLASSES_LISTED)
+
+
+@contextmanager
+def silenced(*modules: str) -> Iterator[None]:
+    """Switch off the log messages of modules, which would repeat notes."""
+    loggers = [logging.getLogger(module) for module in modules]
+    for logger in loggers:
+        logger.disabled = True
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.disabled = False
 
 
 def folder_guesses(data: Data, files: Iterable[Path], nested: bool = False) -> list[Guess]:

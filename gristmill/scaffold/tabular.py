@@ -1,6 +1,5 @@
 """Proposal for a table: the column to predict, the roles of the other columns, and the split of the rows."""
 
-import logging
 import tempfile
 from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from gristmill.domains.common.classification import labelled
 from gristmill.domains.tabular.columns import are_dates, as_text, inputs_of
 from gristmill.domains.tabular.ingest import ingest
 from gristmill.domains.tabular.leaks import Leak, find_leaks
@@ -16,7 +16,7 @@ from gristmill.domains.tabular.settings import ANSWER_COLUMNS, Ingest, Preproces
 from gristmill.errors import count_of, short_repr
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.proposal import NO_OPTIONS, ForecastOptions, Guess, Proposal, values_of
-from gristmill.scaffold.shared_guesses import auto_guesses, list_classes, spelling_notes
+from gristmill.scaffold.shared_guesses import auto_guesses, list_classes, silenced, spelling_notes
 from gristmill.scaffold.table import SampledColumn, SampledTable, read_table
 from gristmill.scaffold.target_column import (
     choose_target,
@@ -28,6 +28,7 @@ from gristmill.scaffold.target_column import (
     possible_leak_notes,
 )
 from gristmill.sources.set_names import PARTS
+from gristmill.util.table_io import read_document
 from gristmill.util.toml import toml_value
 
 _MIN_ROWS = 10
@@ -94,11 +95,11 @@ def propose(data: Data, target: str | None = None, options: ForecastOptions = NO
         columns.append(Guess("metadata", [group.name], "kept for the split, not an input"))
     split = split_guesses(table, part, time, group)
     settings = Ingest.model_validate(values_of(columns))
-    _try_stages(table, settings, split)
+    warning = _try_stages(table, settings, split)
     model = auto_guesses("tabular", ingest=settings)
     tables = {"source": table.guesses, "ingest": columns, "preprocess": split, "model": model}
     # Note what no setting mentions.
-    notes = spelling_notes(chosen.name, names)
+    notes = [*filter(None, [warning]), *spelling_notes(chosen.name, names)]
     if chosen.empty:
         notes.append(f"Rows without {chosen.name!r} are left out: {chosen.empty:,} of {len(chosen.cells):,}.")
     notes += [*_mark_notes([chosen, *inputs]), *left_out_notes(left_out)]
@@ -117,20 +118,17 @@ def _find_leaks(target: SampledColumn, by_role: Mapping[str, Sequence[SampledCol
     return find_leaks(pd.Series(values)[known], pd.DataFrame(cells)[known], names)
 
 
-def _try_stages(table: SampledTable, settings: Ingest, split: list[Guess]) -> None:
-    """Run ingest and preprocess on the table, which raise an error if the table does not suit them."""
+def _try_stages(table: SampledTable, settings: Ingest, split: list[Guess]) -> str:
+    """Run ingest and preprocess, which raise an error for an unsuitable table; return a warning of rare classes."""
     if len(inputs_of(settings)) > len(settings.texts):
         settings = settings.model_copy(update={"texts": ()})  # their words need TensorFlow, and fit any table
     with tempfile.TemporaryDirectory() as name:
         ingested, prepared = Path(name), Path(name, "preprocess")
         prepared.mkdir()
-        ingest(source=table.source, ingest=settings, out=ingested, paths=table.files)
-        logger = logging.getLogger(preprocess.__module__)
-        logger.disabled = True  # its warning of a copy of the target repeats a note
-        try:
+        with silenced(labelled.__name__, preprocess.__module__):
+            ingest(source=table.source, ingest=settings, out=ingested, paths=table.files)
             preprocess(preprocess=Preprocess.model_validate(values_of(split)), ingest=ingested, out=prepared)
-        finally:
-            logger.disabled = False
+        return str(read_document(ingested / "summary.json").get("warning", ""))
 
 
 def _choose_target(table: SampledTable, requested: str | None) -> tuple[SampledColumn, str]:
@@ -325,7 +323,7 @@ def part_column(table: SampledTable, target: str) -> SampledColumn | None:
 def time_column(dates: Sequence[SampledColumn], classes: SampledColumn | None) -> SampledColumn | None:
     """Return the column of dates that orders the rows, if its name suggests it and no other column is as likely.
 
-    All classes, if there are any, must be among its oldest and its newest rows.
+    All classes of two rows or more, if there are any, must be among its oldest and its newest rows.
     """
     named = [column for column in dates if not _TIME_WORDS.isdisjoint(column.words)]
     full = [column for column in named if not column.empty and column.distinct >= 10]
@@ -335,6 +333,7 @@ def time_column(dates: Sequence[SampledColumn], classes: SampledColumn | None) -
     if len(likely) != 1 or not classes:
         return likely[0] if len(likely) == 1 else None
     cells = classes.cells.iloc[_times(likely[0]).argsort(kind="stable")].dropna()
+    cells = cells[cells.duplicated(keep=False)]
     newest = round(0.3 * len(cells))  # rows of validation and test set
     return likely[0] if set(cells[:-newest]) == set(cells[-newest:]) else None
 

@@ -4,6 +4,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from gristmill.domains.common.classification import labelled
 from gristmill.domains.text.ingest import ingest
 from gristmill.domains.text.settings import Ingest
 from gristmill.errors import DataError
@@ -17,6 +18,7 @@ from gristmill.scaffold.shared_guesses import (
     folder_guesses,
     list_classes,
     part_guesses,
+    silenced,
     spelling_notes,
     why_no_classes,
 )
@@ -57,8 +59,10 @@ def propose(data: Data, target: str | None = None, options: ForecastOptions = NO
     # Ingest the texts.
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        ingest(source=source, ingest=Ingest.model_validate(values_of(columns)), out=folder, paths=files)
+        with silenced(labelled.__name__):
+            ingest(source=source, ingest=Ingest.model_validate(values_of(columns)), out=folder, paths=files)
         texts, summary = read_parquet(folder / "texts.parquet")["text"], read_document(folder / "summary.json")
+    notes = [*filter(None, [summary.get("warning")]), *notes]
     # Tokens are words, unless the texts have no spaces. A short text has none in any language.
     has_words = texts.map(lambda text: len(text.split())).median() > 2 or int(texts.str.len().median()) < 20
     level = [] if has_words else [Guess("level", "character", "the texts have hardly any spaces")]

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 from PIL import Image
 
-from gristmill.domains.common.classification.labelled import check_classes
+from gristmill.domains.common.classification import labelled
 from gristmill.domains.vision import decode
 from gristmill.domains.vision.presets import MIN_SIDE_OF_PHOTOS, weights_at_hand
 from gristmill.domains.vision.settings import Ingest, Preprocess
@@ -24,6 +24,7 @@ from gristmill.scaffold.shared_guesses import (
     folder_guesses,
     list_classes,
     part_guesses,
+    silenced,
     why_no_classes,
 )
 from gristmill.scaffold.table import SampledColumn, read_table
@@ -56,11 +57,13 @@ def propose(data: Data, target: str | None = None, options: ForecastOptions = NO
         raise DataError(f"{data.place}: none of {total} photos can be read: {broken[0]}. Fix them.")
     counts = dict(Counter(photos["label"]).most_common())
     classes = list(counts)
-    check_classes(photos.assign(label=photos["label"].map(classes.index)), classes, "photo", " that can be read")
+    index = photos.assign(label=photos["label"].map(classes.index))
+    with silenced(labelled.__name__):
+        warning = labelled.select_classes(index, classes, Ingest(), "photo", " that can be read").warning
     # Choose the settings. Only the user knows whether images may be mirrored; candidates set the rest of `augment`.
     ingest: list[Guess] = []
     augment: list[Guess] = []
-    notes: list[str] = []
+    notes = [*filter(None, [warning])]
     if len(broken) / total > Ingest().corrupt:
         share = math.ceil(len(broken) / total * 100) / 100
         ingest.append(Guess("corrupt", share, "a run leaves out the unreadable photos"))

@@ -24,6 +24,7 @@ Positions = npt.NDArray[np.int64]
 
 HELD_OUT = "held out"  # all held-out predictions of a model, next to those of each part
 
+_FIT_ONLY = -1  # number of the fold of examples that are in none
 _SEED = 0  # seed of the order in which examples are assigned to folds
 
 
@@ -66,13 +67,14 @@ class LearningSet:
     def folds(self, count: int) -> list[Split]:
         """Return a split for each fold of both sets together; classes have about equal shares in all folds.
 
-        In the order of time, the only fold is the last one.
+        In the order of time, the only fold is the last one. The only example of a class is in no fold: every model is
+        fitted on it, because a model without it could not predict its class.
         """
         positions = self.all
         if self.ordered:
-            first = len(positions) - max(1, len(positions) // count)
-            return [Split(positions[:first], positions[first:])]
-        if self.groups is not None:
+            owners = np.full(len(positions), _FIT_ONLY)
+            owners[-max(1, len(positions) // count) :] = 0
+        elif self.groups is not None:
             labels = np.zeros(len(positions), np.int64) if self.labels is None else self.labels
             # A group that is all of a class is divided, as no model could be fitted on that class otherwise.
             several = pd.Series(self.groups).groupby(labels).transform("nunique").to_numpy() > 1
@@ -83,7 +85,10 @@ class LearningSet:
             owners = stratified_folds(self.labels, count)
         else:
             owners = np.random.default_rng(_SEED).permutation(np.arange(len(positions)) % count)
-        return [Split(positions[owners != fold], positions[owners == fold]) for fold in np.unique(owners)]
+        if self.labels is not None and not (alone := np.bincount(self.labels)[self.labels] == 1).all():
+            owners[alone] = _FIT_ONLY
+        folds = np.unique(owners[owners != _FIT_ONLY])
+        return [Split(positions[owners != fold], positions[owners == fold]) for fold in folds]
 
     @property
     def in_folds(self) -> bool:

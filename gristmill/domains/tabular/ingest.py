@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from gristmill.data_schema.checks import check_violations, class_violations, column_violations
-from gristmill.domains.common.classification.labelled import sort_labels
+from gristmill.domains.common.classification.labelled import select_classes, sort_labels
 from gristmill.domains.tabular.columns import inputs_of, read_columns
 from gristmill.domains.tabular.settings import Ingest, Schema
 from gristmill.errors import DataError
@@ -65,27 +66,35 @@ def _ingest(
         )
     if schema:
         check_violations(column_violations(rows.frame, schema.columns, rows.where), schema)
-        by_class = {name: int((cells[ingest.target] == name).sum()) for name in classes}
-        check_violations(class_violations(by_class, schema.classes), schema)
     if not known.any():
         raise DataError(
             f"{rows.name}: the target {ingest.target!r} is empty in all {len(known):,} rows. Fill it, or name another "
             "column in ingest.target."
         )
-    for at, cell in enumerate(cells[ingest.part] if ingest.part else ()):
-        if cell:
-            part_of_cell(cell, rows.where(at), str(ingest.part))
-    # 3. Write the rows with a target, and what they contain.
-    table = cells[list(dict.fromkeys([*inputs, ingest.target, *cells]))][known]
-    without = int((~known).sum())
-    counts = {"rows": len(table)} | ({"without_target": without} if without else {}) | source.counts
+    named_parts = [
+        part_of_cell(cell, rows.where(at), str(ingest.part)) if cell else None
+        for at, cell in enumerate(cells[ingest.part] if ingest.part else ())
+    ]
+    without, rarity = int((~known).sum()), dict[str, Any]()
     if classes:
-        counts["classes"] = len(classes)
+        labels = cells[ingest.target].map({name: label for label, name in enumerate(classes)})
+        index = pd.DataFrame({"label": labels, "part": pd.Series(named_parts or None, cells.index, dtype=object)})
+        used = select_classes(index[known].astype({"label": np.int64}), classes, ingest, "row", target=ingest.target)
+        classes, rarity = used.classes, used.rarity()
+        known &= cells.index.isin(used.index.index)
+    table = cells[list(dict.fromkeys([*inputs, ingest.target, *cells]))][known]
+    by_class = {name: int((table[ingest.target] == name).sum()) for name in classes}
+    if schema:
+        check_violations(class_violations(by_class, schema.classes), schema)
+    # 3. Write the rows with a target, and what they contain.
+    of_rare = len(cells) - without - len(table)
+    counts = {"rows": len(table), "without_target": without, "of_dropped_classes": of_rare, "classes": len(classes)}
+    counts = {name: count for name, count in counts.items() if count} | source.counts
     write_table(out / "table.parquet", table)
     write_table(out / "rows.parquet", pd.DataFrame({"row": rows.ids()})[known])
     roles = {role: getattr(ingest, role) for role in ("numbers", "categories", "dates", "texts")}
     numbers = [*([ingest.target] if is_number else []), *ingest.numbers]
-    summary = {
+    summary = rarity | {
         "target": ingest.target,
         "classes": classes,
         **roles,
@@ -94,7 +103,7 @@ def _ingest(
         "missing": {name: int(is_empty(table[name]).sum()) for name in (ingest.target, *inputs)},
         "statistics": {name: _summarise_numbers(table[name]) for name in numbers if table[name].notna().any()},
         "names": {name: _count_names(table[name]) for name in ingest.categories},
-        "class_counts": {name: int((table[ingest.target] == name).sum()) for name in classes},
+        "class_counts": by_class,
     }
     write_document(out / "summary.json", summary)
     return counts

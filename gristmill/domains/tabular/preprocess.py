@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.domains.common.classification.labelled import check_classes
 from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.copies import find_copies, write_copies
 from gristmill.domains.tabular.dataset import PARTS, Layout, Prepared, date_numbers, part_names
@@ -44,8 +43,6 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
     classes, target, labels = summary["classes"], summary["target"], np.zeros(len(table), np.int64)
     if classes:
         labels = table[target].map({name: at for at, name in enumerate(classes)}).to_numpy(np.int64)
-        named_parts = table[summary["part"]] if summary["part"] else None
-        check_classes(pd.DataFrame({"id": names, "label": labels, "part": named_parts}), classes, "row", target=target)
     # 2. Sort them by time.
     when = np.arange(len(table))
     if preprocess.time:
@@ -55,7 +52,8 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
         labels, when = labels[order], when[order]
     # 3. Split them; copies stay together.
     copies = find_copies(table, summary, labels)
-    parts, groups = split(table, preprocess, summary["part"], labels, classes or ["the target"], when, copies.groups)
+    targets, rare = classes or ["the target"], summary.get("rare_classes", [])
+    parts, groups = split(table, preprocess, summary["part"], labels, targets, when, copies.groups, rare)
     # 4. Fit the encoding on the training set.
     train = table[parts == "train"]
     layout = fit_layout(train, summary, preprocess.scale)

@@ -44,16 +44,21 @@ class Ingest(Settings):
     texts: Columns = ()  # columns of short texts to predict from; encoded by their most frequent words
     part: OptionalColumn = None  # column that names the set of each row: train, validation or test
     metadata: Columns = ()  # columns to keep without predicting from them, such as preprocess.group
+    min_examples: PositiveInt = 2  # minimum number of rows of a class; classes with fewer are rare
+    rare_classes: Literal["keep", "drop", "error"] = "keep"  # only train on rare classes, drop their rows, or fail
     quarantine: AnyShare = 0.0  # maximum share of unusable rows to set aside; with more, a run fails
 
     @model_validator(mode="after")
-    def _name_each_column_once(self) -> "Ingest":
+    def _fit_together(self) -> "Ingest":
         inputs = (*self.numbers, *self.categories, *self.dates, *self.texts)
         named = [self.target, *inputs]
         if not inputs:
             raise ValueError("at least one column in numbers, categories, dates or texts")
         if twice := sorted({name for name in named if named.count(name) > 1}):
             raise ValueError(f"each column in one role; {', '.join(map(repr, twice))} is named more than once")
+        for name in ("min_examples", "rare_classes"):
+            if self.task == "regression" and getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f'no {name}, which is for classes, or task = "classification"')
         if taken := sorted({*inputs}.intersection(ANSWER_COLUMNS[self.task])):
             raise ValueError(f"names that predictions do not use: rename {taken[0]!r} in source.prepare")
         return self

@@ -1,5 +1,6 @@
 """Split of the rows of a table into training, validation and test set."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ def split(
     classes: list[str],
     when: npt.NDArray[np.int64],
     copies: Groups | None = None,
+    rare: Sequence[str] = (),
 ) -> tuple[Parts, Groups | None]:
     """Return the part of each row, and the groups that stay in one part if there are any.
 
@@ -33,7 +35,7 @@ def split(
     by class, or in order: first the training set, then the validation set, and the last rows are the test set. `labels`
     are positions of classes, (rows,), or zeros if the target is a number. `when` are the times of the rows, ascending;
     rows of one time stay in one part. `copies` are the groups of equal rows (`copies.py`), which stay in one part if it
-    is drawn at random. Folds divide them if the table does.
+    is drawn at random. Folds divide them if the table does. Rows of `rare` classes are in the training set.
 
     Raises:
         DataError: too few rows are left in a part, or a cell of `time` is neither a date nor a number.
@@ -56,7 +58,7 @@ def split(
             "smaller preprocess.validation or preprocess.test."
         )
     if settings.split == "last":
-        return _split_in_order(named_parts.to_numpy(object), settings, sizes, labels, classes, when), None
+        return _split_in_order(named_parts.to_numpy(object), settings, sizes, labels, classes, when, rare), None
     # 2. Number the groups that stay together: those of a column, and equal rows.
     named, groups, kept = None, copies, "equal rows stay in one set"
     if settings.group:
@@ -67,7 +69,8 @@ def split(
         groups = named if copies is None else merge_groups(named, copies)
     # 3. Draw the other parts, class by class.
     index = pd.DataFrame({"label": labels, "part": named_parts})
-    parts = by_class.split(index, classes, settings.validation, settings.test, settings.seed, groups, "row", kept)
+    sizes_of_parts = settings.validation, settings.test
+    parts = by_class.split(index, classes, *sizes_of_parts, settings.seed, groups, "row", kept, rare)
     if part and copies is not None and pd.Series(parts).groupby(copies).nunique().max() > 1:
         groups = named  # the table names the parts and divides equal rows, so folds do too
     return parts, groups
@@ -80,10 +83,12 @@ def _split_in_order(
     labels: Labels,
     classes: list[str],
     when: npt.NDArray[np.int64],
+    rare: Sequence[str],
 ) -> Parts:
     """Return the parts if the last rows are tested; a part that the table names keeps its rows.
 
-    At a cut, all rows of one time are in the later part. Each class must have a row to train on.
+    At a cut, all rows of one time are in the later part. Rows of rare classes are in the training set, whatever their
+    time. Each other class must have a row to train on.
     """
     parts, pool = named.copy(), np.flatnonzero(named == "train")
     for part, size in sizes.items():
@@ -97,7 +102,8 @@ def _split_in_order(
             f"stay in one set, and column {settings.time!r} has {count_of(len(np.unique(when)), 'different times')}. "
             "Set a smaller preprocess.validation or preprocess.test, or use a column with more times."
         )
-    if unlearned := {*range(len(classes))} - {*labels[pool].tolist()}:
+    parts[np.isin(np.array(classes, object)[labels], rare) & (named == "train")] = "train"
+    if unlearned := {*range(len(classes))} - {*labels[parts == "train"].tolist()}:
         label = min(unlearned)
         raise DataError(
             f"preprocess.split = 'last': the training set has no row of class {classes[label]!r}, because its "

@@ -15,7 +15,7 @@ from gristmill.data_schema.checks import (
     class_violations,
     column_violations,
 )
-from gristmill.domains.common.classification.labelled import check_classes, count_by_class, name_classes
+from gristmill.domains.common.classification.labelled import count_by_class, name_classes, select_classes
 from gristmill.domains.text.settings import Ingest, Schema
 from gristmill.errors import DataError, count_of
 from gristmill.sources.quarantine import Quarantine
@@ -36,7 +36,7 @@ def ingest(
     - `texts.parquet`, one row per text in the source's order: `id` (the source's, or the row, after the file if there
       are several), `text` (unchanged), `label` (position of the class), `part` (the source's, or missing), and the
       metadata as text; a metadata column with a reserved name is renamed to `source_id`, ….
-    - `summary.json`: classes, counts by class and part, and the numbers of repeated texts and dropped rows.
+    - `summary.json`: classes, counts by class and part, rare classes, and numbers of repeated texts and dropped rows.
 
     The schema applies to all rows, including dropped ones. Rows that cannot be used are set aside, up to the share
     `quarantine`, and listed in `quarantine.csv`.
@@ -91,22 +91,22 @@ def _ingest(
                 f"{renamed!r}. Leave one out."
             )
         table[renamed] = _as_text(frame[name])[whole].to_numpy()
-    # 3. Check all rows, including dropped ones, against the schema.
-    by_class = count_by_class(table, classes)
+    # 3. Check all rows, including those without text or label, against the schema.
+    used = select_classes(table, classes, ingest, "text")
     if schema:
         violations = (
             column_violations(frame, schema.columns, rows.where),
             bound_violations("characters", texts.str.len(), schema.characters, rows.where),
-            class_violations(by_class, schema.classes),
+            class_violations(count_by_class(used.index, used.classes), schema.classes),
         )
         check_violations(chain.from_iterable(violations), schema)
-    check_classes(table, classes, "text")
     # 4. Write it, and what was left out.
-    write_table(out / "texts.parquet", table)
-    left_out = {"repeated": int(table["text"].duplicated().sum()), "dropped": int((~whole).sum())}
-    by_part = {str(part): count_by_class(group, classes) for part, group in table.groupby("part")}
-    write_document(out / "summary.json", {"classes": classes, "counts": by_class, "parts": by_part} | left_out)
-    counts = {"texts": len(table), "classes": len(classes)} | left_out | source.counts
+    kept = used.index.reset_index(drop=True)
+    write_table(out / "texts.parquet", kept)
+    left_out = {"repeated": int(kept["text"].duplicated().sum()), "dropped": int((~whole).sum())}
+    write_document(out / "summary.json", used.summary() | left_out)
+    left_out["of_dropped_classes"] = len(table) - len(kept)
+    counts = {"texts": len(kept), "classes": len(used.classes)} | left_out | source.counts
     return {name: count for name, count in counts.items() if count}
 
 

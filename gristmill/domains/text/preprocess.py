@@ -126,9 +126,10 @@ def _ordered(preprocess: Preprocess, ingest: Path) -> tuple[pd.DataFrame, "pd.Se
     """Return ingest's rows without the text, the texts, both ordered by part, and the classes."""
     rows = read_table(ingest / "texts.parquet")
     texts = rows.pop("text")
-    classes = read_document(ingest / "summary.json")["classes"]
+    summary = read_document(ingest / "summary.json")
+    classes, rare = summary["classes"], summary.get("rare_classes", [])
     groups = examples_together(rows, _comparable(texts), preprocess.group)
-    parts = split(rows, classes, preprocess.validation, preprocess.test, preprocess.seed, groups)
+    parts = split(rows, classes, preprocess.validation, preprocess.test, preprocess.seed, groups, rare=rare)
     rows = rows.assign(part=parts, **({TOGETHER: groups} if with_others(groups).any() else {}))
     rows = pd.concat([rows[rows["part"] == part] for part in PARTS])
     return rows, texts.loc[rows.index], classes

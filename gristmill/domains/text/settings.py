@@ -40,6 +40,8 @@ class Ingest(Settings):
     names: dict[str, str] = Field(default_factory=dict)  # class name of each label in the data: 0 = "dull"
     missing: Literal["error", "drop"] = "error"  # how to handle rows without text or label
     max_characters: PositiveInt = 1_000_000  # maximum length of a text
+    min_examples: PositiveInt = 2  # minimum number of texts of a class; classes with fewer are rare
+    rare_classes: Literal["keep", "drop", "error"] = "keep"  # only train on rare classes, drop their texts, or fail
     quarantine: AnyShare = 0.0  # maximum share of unusable rows to set aside; with more, a run fails
 
 

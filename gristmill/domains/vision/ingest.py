@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from gristmill.data_schema.checks import Violation, bound_violations, check_violations, class_violations
-from gristmill.domains.common.classification.labelled import check_classes, count_by_class, quartiles
+from gristmill.domains.common.classification.labelled import count_by_class, quartiles, select_classes
 from gristmill.domains.vision import decode, near_copies, shards
 from gristmill.domains.vision.decode import Header
 from gristmill.domains.vision.settings import Ingest, Schema
@@ -39,7 +39,7 @@ def ingest(
       the source, or missing), `width` and `height` (upright), `format`, `sha256` (of the bytes, or of an array),
       `picture` (its number, equal for exact and near copies: `near_copies.py`), position (`shard`, `offset`, `size`),
       and the source's metadata. Metadata with one of these names gets the prefix `source_`.
-    - `summary.json`: classes, counts, photos left out with reasons, and quartiles of the sizes.
+    - `summary.json`: classes, counts, rare classes, photos left out with reasons, and quartiles of the sizes.
 
     Raises:
         DataError: too many photos are unusable, or the others break the schema or cannot train a classifier.
@@ -80,16 +80,13 @@ def ingest(
     index = pd.DataFrame(rows)
     index["picture"] = near_copies.number_pictures(index["sha256"].tolist(), index["picture"].tolist())
     index["label"] = index["label"].map({name: label for label, name in enumerate(classes)})
-    counts = count_by_class(index, classes)
+    used = select_classes(index, classes, ingest, "photo", " that can be used")
+    index = used.index.reset_index(drop=True)
     if schema:
-        check_violations(_find_violations(index, counts, schema), schema)
-    check_classes(index, classes, "photo", " that can be used")
+        check_violations(_find_violations(index, count_by_class(index, used.classes), schema), schema)
 
     # 4. Write index and summary.
-    summary = {
-        "classes": classes,
-        "counts": counts,
-        "parts": {str(part): count_by_class(group, classes) for part, group in index.groupby("part")},  # of the source
+    summary = used.summary() | {
         "formats": index["format"].value_counts().to_dict(),
         "sizes": {column: quartiles(index[column]) for column in ("width", "height", "size")},
         "skipped": skipped,
@@ -97,7 +94,8 @@ def ingest(
     write_table(out / "index.parquet", index)
     write_document(out / "summary.json", summary)
     copies = int(index["picture"].duplicated().sum())
-    totals = {"photos": len(rows), "classes": len(classes), "exact or near duplicates": copies, "skipped": len(skipped)}
+    totals = {"photos": len(index), "classes": len(used.classes), "exact or near duplicates": copies}
+    totals |= {"skipped": len(skipped), "of_dropped_classes": len(rows) - len(index)}
     return {name: count for name, count in totals.items() if count}
 
 

@@ -80,9 +80,10 @@ def chunk(*, preprocess: Preprocess, ingest: Path, number: int, out: Path) -> di
 def _plan(preprocess: Preprocess, ingest: Path) -> tuple[pd.DataFrame, Layout]:
     """Return the rows of ingest, part by part and each in an order that mixes the classes, and the layout."""
     index = read_table(ingest / "index.parquet")
-    classes = read_document(ingest / "summary.json")["classes"]
+    summary = read_document(ingest / "summary.json")
+    classes, rare = summary["classes"], summary.get("rare_classes", [])
     groups = examples_together(index.drop(columns=_OF_INGEST), index["picture"], preprocess.group)
-    parts = split(index, classes, preprocess.validation, preprocess.test, preprocess.seed, groups)
+    parts = split(index, classes, preprocess.validation, preprocess.test, preprocess.seed, groups, rare=rare)
     if with_others(groups).any():
         index[TOGETHER] = groups
     ordered = []

@@ -26,6 +26,8 @@ class Ingest(Settings):
 
     max_pixels: PositiveInt = 50_000_000  # maximum per image; larger images are not decoded and count as unreadable
     corrupt: AnyShare = 0.01  # maximum share of unreadable images before a run fails; they are left out
+    min_examples: PositiveInt = 2  # minimum number of photos of a class; classes with fewer are rare
+    rare_classes: Literal["keep", "drop", "error"] = "keep"  # only train on rare classes, drop their photos, or fail
 
 
 class Schema(Expectations):

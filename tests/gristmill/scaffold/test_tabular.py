@@ -553,15 +553,23 @@ def test_rows_without_a_class_marks_of_them_and_other_spellings_are_told(propose
             [None] * ROWS,
             "the column 'sick' is empty: there is nothing to predict. Fix it, or",
         ),
-        (
-            [*["a", "b"] * 99, "a", "c"],
-            "class 'c' of the target 'sick' has only row 201, but needs one to train on and another to",
-        ),
     ],
 )
 def test_a_target_that_cannot_be_classified_is_refused(proposed: Propose, cells: list[Any], error: str) -> None:
     with pytest.raises(DataError, match=error):
         proposed(CASES | {"sick": cells}, target="sick")
+
+
+def test_all_rare_classes_are_named_and_do_not_change_the_split(
+    proposed: Propose, caplog: pytest.LogCaptureFixture
+) -> None:
+    draft = proposed(CASES | {"sold": DAYS, "sick": [*["a", "b"] * 98, "c", "d", "d", "e"]}, target="sick")
+
+    assert draft.notes[0] == (
+        "classes of the target 'sick' with fewer than 2 rows: 1 'c', 1 'e'. They are only trained on and cannot be "
+        'tested, unless the source names their set. Add rows, merge classes, or set ingest.rare_classes = "drop".'
+    )
+    assert caplog.messages == []
 
 
 def test_an_input_that_tells_the_class_is_named_once(proposed: Propose, caplog: pytest.LogCaptureFixture) -> None:

@@ -61,6 +61,16 @@ def test_parts_and_empty_cells_of_a_table_are_seen(tmp_path: Path) -> None:
     assert draft.values()["preprocess"] == {}  # nothing is drawn where the data names its parts
 
 
+def test_a_class_of_one_text_is_noted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_folder(tmp_path / "texts", "a", "b")
+    (tmp_path / "texts/c").mkdir()
+    (tmp_path / "texts/c/only.txt").write_text("Ein einsamer Text")
+    draft = propose(data_at(str(tmp_path / "texts"), tmp_path))
+
+    assert draft.notes[0].startswith("classes with fewer than 2 texts: 1 'c'. They are only trained on and cannot be")
+    assert caplog.messages == []
+
+
 def test_texts_without_spaces_are_read_by_characters(tmp_path: Path) -> None:
     draft = proposed(
         tmp_path,

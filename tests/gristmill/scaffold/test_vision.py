@@ -182,11 +182,13 @@ def test_as_many_broken_photos_are_allowed_as_there_are(tmp_path: Path) -> None:
     assert draft.notes[0].startswith("1 of 8 photos cannot be read. The first: cat/0.png: not a JPEG")
 
 
-def test_a_class_of_one_photo_is_refused(tmp_path: Path) -> None:
+def test_a_class_of_one_photo_is_noted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     write_photos(tmp_path / "pets", "cat", "dog")
     write_photos(tmp_path / "pets", "owl", count=1)
-    with pytest.raises(DataError, match="class 'owl' has one photo that can be read, but needs one to train on and"):
-        proposed(tmp_path / "pets", tmp_path)
+    draft = proposed(tmp_path / "pets", tmp_path)
+
+    assert draft.notes[0].startswith("classes with fewer than 2 photos that can be read: 1 'owl'. They are only")
+    assert caplog.messages == []
 
 
 @pytest.mark.parametrize(

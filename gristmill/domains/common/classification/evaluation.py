@@ -15,7 +15,13 @@ from gristmill.domains.common.candidates import CandidateArtifacts, read_selecti
 from gristmill.domains.common.classification import examples, scores
 from gristmill.domains.common.classification.choose_decision import choose_decisions, decision_metric
 from gristmill.domains.common.classification.decision import Decision
-from gristmill.domains.common.classification.labelled import RESERVED, LabelledDataset, Labels
+from gristmill.domains.common.classification.labelled import (
+    RESERVED,
+    LabelledDataset,
+    Labels,
+    count_by_class,
+    list_counts,
+)
 from gristmill.domains.common.classification.predictions import Probabilities, prediction_rows
 from gristmill.domains.common.classification.scores import BALANCED_LOG_LOSS
 from gristmill.domains.common.classification.settings import Evaluate
@@ -139,7 +145,7 @@ def write_scores(
         secondary_metric=secondary,
         selected=summary_of(train),
         others=others,
-        warnings=filter(None, [*warnings, _sets_warning(tested, decision, len(rows["test"]))]),
+        warnings=filter(None, [*warnings, _untested_warning(data), _sets_warning(tested, decision, len(rows["test"]))]),
     )
     truth, probabilities = data.labels("test"), by_model[MODEL]["test"]
     summary |= {
@@ -217,6 +223,13 @@ def _metrics_of_sets(truth: Labels, probabilities: Probabilities, decision: Deci
         return {}
     sets = decision.sets(probabilities)
     return {"coverage": float(sets[np.arange(len(truth)), truth].mean()), "set_size": float(sets.sum(axis=1).mean())}
+
+
+def _untested_warning(data: LabelledDataset) -> str:
+    """Return a warning of classes without a test example, if there are any."""
+    tested = count_by_class(data.rows("test"), data.classes)
+    untested = {name: count for name, count in count_by_class(data.index, data.classes).items() if not tested[name]}
+    return f"no test example, and so no score, of {list_counts(untested)}" if untested else ""
 
 
 def _sets_warning(test: ByMetric, decision: Decision, examples: int) -> str:

@@ -1,17 +1,18 @@
-"""Examples with a class each, split into parts: names, counts and weights of the classes.
+"""Examples with a class each, split into parts: names, counts and weights of the classes, and rare classes."""
 
-A check refuses data in which they do not suffice to train and test on.
-"""
-
+import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.errors import DataError, Unsuitable, short_repr
+from gristmill.errors import DataError, Unsuitable, count_of, short_repr
+
+logger = logging.getLogger(__name__)
 
 PARTS = ("train", "validation", "test")
 TOGETHER = "kept together"  # column with the number of the group that stays in one set, if any has several examples
@@ -20,7 +21,7 @@ RESERVED = ("id", "label", "part", TOGETHER, "all", "class")  # by the index and
 Labels = npt.NDArray[np.int64]  # (examples,): position of the class
 Weights = npt.NDArray[np.float64]
 
-_MAX_LABELS_LISTED = 12
+_MAX_LABELS_LISTED, _MAX_CLASSES_COUNTED = 12, 50
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,9 @@ def count_by_class(index: pd.DataFrame, classes: Sequence[str]) -> dict[str, int
 
 
 def balanced_weights(labels: Labels, classes: int) -> Weights:
-    """Return the weight of each class for which all count equally, (classes,); the mean over the labels is 1."""
+    """Return the weight of each class for which all with labels count equally; the mean over the labels is 1."""
     counts = np.bincount(labels, minlength=classes)
-    return np.asarray(counts.sum() / (classes * np.maximum(counts, 1)))
+    return np.asarray(counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1)))
 
 
 def refuse_balanced(balanced: bool) -> None:
@@ -78,12 +79,59 @@ def quartiles(values: "pd.Series[int]") -> dict[str, float]:
     return dict(zip(names, values.quantile([0, 0.25, 0.5, 0.75, 1]).tolist(), strict=True))
 
 
-def check_classes(index: pd.DataFrame, classes: Sequence[str], example: str, which: str = "", target: str = "") -> None:
-    """Raise a `DataError` if there is a single class, or if a class has too few examples to train and test on.
+class RareClassSettings(Protocol):
+    """Settings of ingest for classes with few examples."""
 
-    The index has columns `label` (position of the class), `part` (of the source, or missing) and, of a table, `id`.
-    `example` is the noun for the message (photo, text), and `which` a suffix that says which examples are counted.
-    `target` is the column of classes in a table.
+    @property
+    def min_examples(self) -> int:
+        """Number of examples; classes with fewer are rare."""
+        ...
+
+    @property
+    def rare_classes(self) -> str:
+        """What becomes of rare classes: "keep", "drop" or "error"."""
+        ...
+
+
+@dataclass(frozen=True)
+class UsableClasses:
+    """Examples and classes to use, which of these classes are rare, and a warning of them."""
+
+    index: pd.DataFrame
+    classes: list[str]
+    rare: list[str]
+    warning: str = ""
+
+    def summary(self) -> dict[str, Any]:
+        """Return the entries of `summary.json` about classes."""
+        parts = self.index.groupby("part")  # of the source
+        return {
+            "classes": self.classes,
+            "counts": count_by_class(self.index, self.classes),
+            "parts": {str(part): count_by_class(group, self.classes) for part, group in parts},
+        } | self.rarity()
+
+    def rarity(self) -> dict[str, Any]:
+        """Return the entries of `summary.json` about rare classes, if there are any."""
+        return {"rare_classes": self.rare, "warning": self.warning} if self.rare else {}
+
+
+def select_classes(
+    index: pd.DataFrame,
+    classes: Sequence[str],
+    settings: RareClassSettings,
+    example: str,
+    which: str = "",
+    target: str = "",
+) -> UsableClasses:
+    """Return the classes to use, and their examples: without rare classes if the settings drop them.
+
+    The index has columns `label` (position of the class) and `part` (of the source, or missing). `example` is the noun
+    for messages (photo, text), and `which` a suffix that says which examples are counted. `target` is the column of
+    classes in a table.
+
+    Raises:
+        DataError: fewer than two classes can be tested, or the settings refuse rare classes.
     """
     of_target = f" of the target {target!r}" if target else ""
     if len(classes) < 2:
@@ -91,19 +139,52 @@ def check_classes(index: pd.DataFrame, classes: Sequence[str], example: str, whi
             f"all {len(index)} {example}s are of one class{of_target}, {classes[0]!r}: a classifier needs at least "
             f"two. Add {example}s of another class."
         )
-    required = 1 if (index["part"] == "test").any() else 2
-    for label, (name, count) in enumerate(count_by_class(index, classes).items()):
-        if count < required:
-            examples, remedy = f"{'one' if count else 'no'} {example}{which}", "or leave the class out"
-            if target:
-                examples = f"only {example} {index['id'][index['label'] == label].iloc[0]}"
-                remedy = "leave its target empty, or merge the class with another in source.prepare"
-                if len(classes) > len(index) / 2:
-                    remedy += '; if the target is a number, set ingest.task = "regression"'
-            raise DataError(
-                f"class {name!r}{of_target} has {examples}, but needs one to train on and another to test on. Add "
-                f"{example}s, {remedy}."
-            )
+    # 1. Find the rare classes.
+    rare = {name: count for name, count in count_by_class(index, classes).items() if count < settings.min_examples}
+    if not rare:
+        return UsableClasses(index, [*classes], [])
+    few = f"classes{of_target} with fewer than {count_of(settings.min_examples, f'{example}s')}{which}"
+    few += f": {list_counts(rare)}"
+    remedy = f"Add {example}s, merge classes"
+    if target and len(classes) > len(index) / 2:
+        remedy = f'If the target is a number, set ingest.task = "regression". {remedy}'
+    # 2. Refuse them if the settings say so, or if too few classes are left.
+    common, policy = [name for name in classes if name not in rare], settings.rare_classes
+    if policy == "error":
+        raise DataError(f'{few}. {remedy}, or set ingest.rare_classes = "keep" or "drop".')
+    if len(common) < 2 and (policy == "drop" or not (index["part"] == "test").any()):
+        raise DataError(
+            f"{few}. A classifier needs at least two other classes, to train and to test on. {remedy}, or lower "
+            "ingest.min_examples."
+        )
+    if policy == "drop":
+        kept = _only_classes(index, classes, common)
+        left_out = count_of(len(index) - len(kept), f"{example}s")
+        logger.warning("%s: left out, because ingest.rare_classes = 'drop'. %s", left_out, few)
+        return UsableClasses(kept, common, [])
+    # 3. Otherwise say that they are not tested.
+    if empty := [name for name, count in rare.items() if not count]:
+        raise DataError(
+            f"classes without a {example}{which}: {', '.join(map(repr, empty))}. Add {example}s, or set "
+            'ingest.rare_classes = "drop".'
+        )
+    warning = f"{few}. They are only trained on and cannot be tested, unless the source names their set. {remedy}"
+    warning += ', or set ingest.rare_classes = "drop".'
+    logger.warning("%s", warning)
+    return UsableClasses(index, [*classes], [*rare], warning)
+
+
+def _only_classes(index: pd.DataFrame, classes: Sequence[str], kept: Sequence[str]) -> pd.DataFrame:
+    """Return the examples of the kept classes, with the positions of their classes among these."""
+    names = pd.Series(np.array(classes, object)[index["label"]], index.index)
+    labels = names.map({name: label for label, name in enumerate(kept)}).dropna()
+    return index.loc[labels.index].assign(label=labels.astype(np.int64))
+
+
+def list_counts(counts: Mapping[str, int], limit: int = _MAX_CLASSES_COUNTED) -> str:
+    """Return the first classes with their counts: `4 'cat', 4 'dog'`."""
+    listed = [f"{count:,} {name!r}" for name, count in counts.items()]
+    return ", ".join(listed[:limit]) + ", …" * (len(listed) > limit)
 
 
 def sort_labels(labels: Iterable[str]) -> list[str]:

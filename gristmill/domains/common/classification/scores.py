@@ -44,7 +44,7 @@ def log_losses(truth: Labels, probabilities: Values) -> Values:
 
 def balanced_log_losses(truth: Labels, probabilities: Values) -> Values:
     """Return the log loss of each example with weights for which all classes count equally, (examples,)."""
-    weights = balanced_weights(truth, len(np.unique(truth)))
+    weights = balanced_weights(truth, probabilities.shape[1])
     return np.asarray(weights[truth] * log_losses(truth, probabilities))
 
 

@@ -24,11 +24,14 @@ def split(
     groups: Groups | None = None,
     example: str = "example",
     kept: str = "copies and groups stay in one set, and they are few and large",
+    rare: Sequence[str] = (),
 ) -> Parts:
     """Return the part of each example.
 
     A test or validation set of the source stays as it is. A part that the source lacks is drawn from all other
     examples, class by class: a number in proportion to the classes, or a share of each class, at least one example.
+    Examples of `rare` classes, and of classes with a single group, are in the training set unless the source names
+    another.
     The draw depends only on the seed and the examples of the class. The index has columns `label` and `part` (of the
     source, or missing). Examples of one group are drawn together, so the numbers can differ from those wanted.
     `example` is the noun for messages, and `kept` says what stays in one set.
@@ -50,7 +53,9 @@ def split(
     if sum(size for size in wanted.values() if 0 < size < 1) >= 1:
         assigned = " and ".join(f"preprocess.{part} = {size}" for part, size in wanted.items())
         raise RequestError(f"{assigned} leave no example to train on. Set smaller shares.")
-    drawn = _draw_counts(np.bincount(labels[parts == "train"], minlength=len(classes)), wanted, classes, example)
+    is_rare = np.isin(np.array(classes, object), rare)
+    counts = np.bincount(labels[parts == "train"], minlength=len(classes))
+    drawn = _draw_counts(counts, wanted, classes, is_rare, example)
 
     # 2. Assign groups of several examples.
     pool = np.flatnonzero(parts == "train")
@@ -73,29 +78,31 @@ def split(
             parts[shuffled[: counts[label]]] = part
             shuffled = shuffled[counts[label] :]
 
-    # 4. Give sets that lack a class one of its groups, if that is possible.
+    # 4. Give sets that lack a class one of its groups, if that is possible. All classes must train.
     if groups is not None and len(grouped):
         sets = np.array(["train", *drawn], object)
         owners = (parts[pool, np.newaxis] == sets).argmax(axis=1)
         parts[pool] = sets[fill_empty_sets(owners, labels[pool], groups[pool], counts_wanted)]
-        without = set(range(len(classes))) - set(labels[parts == "train"].tolist())
-        if without or not (parts == "test").any():
-            lack = f"training {example}" if without else f"test {example}"
-            lack += f" of class {classes[min(without)]!r}" if without and len(classes) > 1 else ""
+        trains = is_rare | (np.bincount(labels[parts == "train"], minlength=len(classes)) == 0)
+        parts[pool[np.isin(groups[pool], groups[pool][trains[labels[pool]]])]] = "train"
+        if not (parts == "test").any():
             raise DataError(
-                f"{kept}: no {lack} is left. Add {example}s of other groups, leave preprocess.group out, or let the "
-                "source name the parts."
+                f"{kept}: no test {example} is left. Add {example}s of other groups, leave preprocess.group out, or "
+                "let the source name the parts."
             )
     return parts
 
 
-def _draw_counts(pool: Counts, wanted: dict[str, Part], classes: Sequence[str], example: str) -> dict[str, Counts]:
-    """Return the number of examples that each part takes from the pool, by class."""
+def _draw_counts(
+    pool: Counts, wanted: dict[str, Part], classes: Sequence[str], is_rare: npt.NDArray[np.bool_], example: str
+) -> dict[str, Counts]:
+    """Return the number of examples that each part takes from the pool, by class: none of rare classes."""
     if not pool.all():
         name = classes[int(np.argmin(pool))]
         raise DataError(
             f"class {name!r} has no {example} in the source's training set. Add some, or leave the class out."
         )
+    pool = np.where(is_rare, 0, pool)
     left, drawn = pool, {}
     for part, size in wanted.items():
         if 0 < size < 1:  # a share of each class
@@ -105,8 +112,8 @@ def _draw_counts(pool: Counts, wanted: dict[str, Part], classes: Sequence[str], 
             counts = np.floor(exact).astype(np.int64)
             counts[np.argsort(counts - exact, kind="stable")[: int(size) - counts.sum()]] += 1
         drawn[part], left = counts, left - counts
-    if (left < 1).any():
-        label = int(np.argmin(left))
+    if (left < 1)[~is_rare].any():
+        label = int(np.argmin(np.where(is_rare, 1, left)))
         taken = " and ".join(f"{part} takes {counts[label]}" for part, counts in drawn.items())
         raise DataError(
             f"class {classes[label]!r} has {count_of(pool[label], f'{example}s')} to draw from, but {taken}: none is "

@@ -18,6 +18,17 @@ def test_folds_predict_each_example_once_by_the_others(labels: Labels | None) ->
         assert len(split.predict) in (5, 6)
 
 
+@pytest.mark.parametrize("ordered", [False, True])
+@pytest.mark.parametrize("groups", [None, np.arange(12) // 2])
+def test_the_only_example_of_a_class_is_fitted_in_all_folds(groups: Labels | None, ordered: bool) -> None:
+    labels = np.array([0, 1] * 5 + [0, 2])
+
+    made = LearningSet(np.arange(9), np.arange(9, 12), labels, groups, ordered).folds(3)
+
+    assert all(11 in split.fit and 11 not in split.predict and len(split.predict) for split in made)
+    assert LearningSet(np.arange(2), np.arange(2, 3), np.arange(3)).folds(3)  # each of a class of its own
+
+
 def test_folds_are_of_the_positions_of_the_data() -> None:
     training, validation = np.array([1, 4, 6, 9]), np.array([0, 8])
 

@@ -186,25 +186,6 @@ def test_a_column_that_holds_the_target_is_warned_of(
 
 
 @pytest.mark.parametrize(
-    ("classes", "message"),
-    [
-        (["a"] * 6, r"all 6 rows are of one class of the target 'y', 'a'"),
-        (
-            ["a", "b", "b", "b", "b", "b"],
-            r"class 'a' of the target 'y' has only row 2, .* or merge the class with another in source\.prepare\.",
-        ),
-        (
-            [*"abcdef"],
-            r"class 'a' of the target 'y' has only row 2, .*; if the target is a number, set ingest\.task = ",
-        ),
-    ],
-)
-def test_classes_that_cannot_be_told_apart_are_refused(tmp_path: Path, classes: list[str], message: str) -> None:
-    with pytest.raises(DataError, match=message):
-        prepare(tmp_path, TABLE.assign(y=classes))
-
-
-@pytest.mark.parametrize(
     ("table", "message"),
     [
         (TABLE.assign(y=[5.0, 5, 5, 5, 5, 6]), r"all 4 values of the target 'y' in the training set are 5"),

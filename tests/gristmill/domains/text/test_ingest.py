@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from gristmill.domains.text.ingest import ingest
-from gristmill.domains.text.settings import Ingest
+from gristmill.domains.text.preprocess import preprocess
+from gristmill.domains.text.settings import Ingest, Preprocess
 from gristmill.errors import DataError
 from gristmill.runs.locations import locate
 from gristmill.sources.rows import Rows
@@ -160,8 +161,8 @@ def test_what_cannot_be_used_is_refused_by_file_and_row(
         (
             rows("a", "b", "a"),
             {},
-            "class 'b' has one text, but needs one to train on and another to test on. Add texts, or leave the class "
-            "out.",
+            "classes with fewer than 2 texts: 1 'b'. A classifier needs at least two other classes, to train and to "
+            "test on. Add texts, merge classes, or lower ingest.min_examples.",
         ),
         (
             rows(0, 0, 1, 1),
@@ -194,13 +195,15 @@ def test_one_text_of_a_class_will_do_where_the_source_has_a_test_part(tmp_path: 
 def test_a_class_of_the_source_without_a_text_is_refused(tmp_path: Path) -> None:
     class Given:
         def read(self, paths: Sequence[Path], texts: Sequence[str], numbers: Sequence[str]) -> Rows:
-            return Rows(pd.DataFrame({"text": list("abc"), "label": pd.Categorical(list("xyx"), list("zyx"))}))
+            return Rows(pd.DataFrame({"text": list("abcd"), "label": pd.Categorical(list("xyxy"), list("zyx"))}))
 
     with pytest.raises(DataError) as refused:
         ingest(source=Given(), ingest=Ingest(), out=tmp_path)
-    assert str(refused.value) == (
-        "class 'z' has no text, but needs one to train on and another to test on. Add texts, or leave the class out."
-    )
+    assert str(refused.value) == ("classes without a text: 'z'. Add texts, or set ingest.rare_classes = \"drop\".")
+    assert ingest(source=Given(), ingest=Ingest(min_examples=1, rare_classes="drop"), out=tmp_path) == {
+        "texts": 4,
+        "classes": 2,
+    }
 
 
 def test_a_folder_names_texts_by_their_files_and_knows_their_parts(tmp_path: Path) -> None:
@@ -279,3 +282,27 @@ def test_package_data_is_read_whole(tmp_path: Path) -> None:
         "classes": 2,
         "repeated": 96,
     }
+
+
+@pytest.mark.parametrize("policy", ["keep", "drop"])
+def test_a_folder_with_a_lonely_text_is_prepared(tmp_path: Path, policy: Any, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("a/1", "a/2", "a/3", "a/4", "b/5", "b/6", "b/7", "c/8", "d/9"):
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / f"{name}.txt").write_text(f"words of {name}")
+    for name in ("out", "prepared"):
+        (tmp_path / name).mkdir()
+    folder, meaning = Folder(kind="folder", path="in"), Ingest(rare_classes=policy)
+    counts = ingest(
+        source=folder, ingest=meaning, out=tmp_path / "out", paths=tuple(sorted((tmp_path / "in").rglob("*.txt")))
+    )
+    preprocess(preprocess=Preprocess(), ingest=tmp_path / "out", out=tmp_path / "prepared")
+
+    index = read_table(tmp_path / "prepared/index.parquet")
+    assert len(caplog.messages) == 1
+    assert "classes with fewer than 2 texts: 1 'c', 1 'd'" in caplog.text
+    if policy == "drop":
+        assert counts == {"texts": 7, "classes": 2, "of_dropped_classes": 2}
+        assert sorted(set(index["label"])) == [0, 1]
+    else:
+        assert counts == {"texts": 9, "classes": 4}
+        assert set(index.loc[index["label"] > 1, "part"]) == {"train"}

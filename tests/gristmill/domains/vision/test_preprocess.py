@@ -240,3 +240,21 @@ def test_shards_that_others_wrote_are_those_that_it_writes_itself(
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize(("policy", "classes"), [("keep", ["a", "b", "c"]), ("drop", ["a", "c"])])
+def test_the_only_photo_of_a_class_is_trained_on_or_dropped(tmp_path: Path, policy: str, classes: list[str]) -> None:
+    counts = ingested(tmp_path / "in", photos({"a": 6, "b": 1, "c": 6}), rare_classes=policy)
+    data = preprocessed(tmp_path / "in", tmp_path / "out")
+
+    assert (
+        counts == {"photos": 13, "classes": 3}
+        if policy == "keep"
+        else {"photos": 12, "classes": 2, "of_dropped_classes": 1}
+    )
+    assert data.layout.classes == classes
+    assert {part: [classes[label] for label in set(data.rows(part)["label"])] for part in PARTS} == {
+        "train": classes,
+        "validation": ["a", "c"],
+        "test": ["a", "c"],
+    }

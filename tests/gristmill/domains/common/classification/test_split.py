@@ -218,6 +218,33 @@ def test_single_examples_fill_a_set_before_a_large_group_does() -> None:
     assert counts.loc["validation"].tolist() == counts.loc["test"].tolist() == [100, 100]
 
 
+@pytest.mark.parametrize("test", [0.2, 6])
+@pytest.mark.parametrize("groups", [None, np.repeat(np.arange(13), 2)])
+def test_rare_classes_are_in_the_training_set_with_their_groups(test: float, groups: Any) -> None:
+    index = index_of({"": [12, 11, 1, 2]})
+    for seed in range(5):
+        parts = split(index, [*"abcd"], 0.1, test, seed, groups, rare=["c", "d"])
+
+        assert set(parts[23:]) == {"train"}
+        assert set(parts[:22]) == set(PARTS)
+        assert groups is None or pd.Series(parts).groupby(groups).nunique().max() == 1
+
+
+def test_a_rare_class_stays_in_the_test_set_of_the_source() -> None:
+    index = index_of({"train": [5, 5, 2], "test": [2, 2, 1]})
+
+    assert counted(index)["test"] == [2, 2, 1]
+    assert split(index, [*"abc"], 0.1, 0.2, 0, rare=["c"])[-1] == "test"
+
+
+def test_a_class_of_one_group_is_in_the_training_set() -> None:
+    index = index_of({"": [30, 30, 4]})
+    groups = np.array([*range(60), *[60] * 4])  # four copies of one example
+
+    for seed in range(5):
+        assert set(split(index, [*"abc"], 0.1, 0.8, seed, groups)[60:]) == {"train"}
+
+
 def test_a_part_without_a_class_gets_a_group_of_it() -> None:
     labels = np.repeat([0, 1], [500, 840])
     groups = np.concatenate([np.arange(500), 500 + np.repeat(np.arange(7), 120)])  # films of class 1
