@@ -115,7 +115,7 @@ def _find_leaks(target: SampledColumn, by_role: Mapping[str, Sequence[SampledCol
     columns = [column for columns in by_role.values() for column in columns]
     cells = {column.name: column.numbers if column.name in names else as_text(column.cells) for column in columns}
     values = as_text(target.cells) if is_class else target.numbers
-    return find_leaks(pd.Series(values)[known], pd.DataFrame(cells)[known], names)
+    return find_leaks(pd.Series(values)[known], pd.DataFrame(cells, index=target.cells.index)[known], names)
 
 
 def _try_stages(table: SampledTable, settings: Ingest, split: list[Guess]) -> str:
