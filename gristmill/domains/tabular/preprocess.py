@@ -64,7 +64,7 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
             "the target %r %s in all training rows in which it is not empty. Leave %s out of ingest unless known "
             "before the target",
             layout.target,
-            leak,
+            leak.relation,
             ", ".join(map(repr, leak.columns)),
         )
     # 6. Write the rows, and count them.
