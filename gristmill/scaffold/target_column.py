@@ -173,8 +173,8 @@ def _why_no_target(column: SampledColumn) -> str:
 def leak_notes(leaks: Iterable[Leak], target: str) -> list[str]:
     """Return a note for each relation of the target to columns that are left out."""
     return [
-        f"Not used: {', '.join(map(repr, leak.columns))}, because the target {target!r} {leak.relation}. Add a column to ingest "
-        "only if you know it before the target."
+        f"Not used: {', '.join(map(repr, leak.columns))}, because the target {target!r} {leak.relation}. Add a "
+        "column to ingest only if you know it before the target."
         for leak in leaks
     ]
 
