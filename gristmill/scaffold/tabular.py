@@ -163,7 +163,7 @@ def _choose_unrequested(table: SampledTable) -> tuple[SampledColumn, str]:
     words = [(word, column) for word in _TARGET_WORDS for column in reversed(classes) if word in column.words]
     named = [column for _, column in words if not column.is_named_like_id] or [column for _, column in words]
     named += [column for column in classes if column.name.lower() in _TARGET_NAMES]
-    outcome = named_outcome(numbers)
+    outcome = named_outcome(numbers) if numbers and numbers[-1].first_bad is None else None
     # 2. In most public tables, a class in the last column, after numbers, is the target.
     two = [column for column in reversed(classes) if column.numbers is None and column.distinct == 2]
     mostly_numbers = 2 * len(numbers) >= len(columns) - 1
@@ -171,12 +171,11 @@ def _choose_unrequested(table: SampledTable) -> tuple[SampledColumn, str]:
     if outcome and (outcome is numbers[0] or len(two) > 1):
         last = []  # one of several flags
     # 3. In others, the first column is.
-    first = [column for column in two if column is columns[0]]
+    first = [column for column in two if column is columns[0] and numbers and not outcome]
     likely = [*named, *([outcome] if outcome else []), *last, *first, *two, *reversed(numbers), *reversed(classes)]
     choices = (
         (named, "chosen by its name"),
         (last, f"the last column, {len(columns) - 1} others"),
-        ([outcome] if outcome else [], "chosen by its name"),
         (first, f"the first column, {len(columns) - 1} others"),
     )
     for found, why in choices:

@@ -13,10 +13,12 @@ from gristmill.scaffold.time_columns import is_named_like_time
 from gristmill.util.toml import toml_value
 
 _CLASS_WORDS = {"label", "class", "category", "target", "sentiment", "topic", "is"}  # in the names of columns
-_OUTCOMES = [  # words in the names of numbers that people predict, the most telling first
-    *("target", "close", "sales", "demand", "revenue", "price", "salary", "wage", "earnings", "charges", "rent"),
-    *("profit", "score", "rating", "quality", "mpg", "load", "consumption", "cost"),
-]
+# Words in the names of numbers that people forecast, and of those that they predict, the most telling first
+_FORECAST_WORDS = ("target", "close", "sales", "demand", "revenue", "load", "consumption")
+_OUTCOME_WORDS = (
+    *("target", "sales", "demand", "revenue", "price", "salary", "wage", "earnings", "charges", "rent", "profit"),
+    *("score", "rating", "quality", "mpg", "load", "consumption", "cost"),
+)
 _MAX_COLUMNS_LISTED = 12
 _MIN_DETERMINED_SHARE = 0.99  # minimum share of rows whose target a category determines
 
@@ -54,26 +56,26 @@ def choose_target(
             "source.prepare, or add such a column."
         )
     likely = [column for column in numeric if not column.is_named_like_id] or numeric
-    derived = derived_columns(
-        pd.DataFrame({column.name: column.numbers for column in likely if column.first_bad is None})
-    )
-    likely = [column for column in likely if column.name not in derived]
-    chosen, *others = likely if first else likely[::-1]
-    count = sum(column.numbers is not None for column in likely)
-    ids = " not named like an ID" if len(likely) < len(numeric) - len(derived) else ""
+    likely = likely if first else likely[::-1]
+    clean = [column for column in numeric if column.first_bad is None]
+    derived = derived_columns(pd.DataFrame({column.name: column.numbers for column in clean}))
+    own = [column for column in likely if column.name not in derived] or likely
+    chosen, count = own[0], sum(column.numbers is not None for column in own)
+    ids = " not named like an ID" if len(likely) < len(numeric) else ""
     why = f"the {'first' if first else 'last'} of {count} numeric columns{ids}"
-    if named := named_outcome(likely):
-        chosen, others, why = named, [column for column in likely if column is not named], "chosen by its name"
+    # A likely column with a few bad cells is not replaced by another.
+    if chosen.first_bad is None and (named := named_outcome(likely, _FORECAST_WORDS if first else _OUTCOME_WORDS)):
+        chosen, why = named, "chosen by its name"
+    others = [column for column in own if column is not chosen]
     _check_cells(table, chosen)
     return chosen, why + or_another(others) if count > 1 else f"the only numeric column{ids}"
 
 
-def named_outcome(columns: Sequence[SampledColumn]) -> SampledColumn | None:
+def named_outcome(columns: Sequence[SampledColumn], outcomes: Sequence[str] = _OUTCOME_WORDS) -> SampledColumn | None:
     """Return the column whose name has the most telling word for an outcome, the shortest such name."""
-    for word in _OUTCOMES:
-        if named := [
-            column for column in columns if word in {*column.words, *(name.rstrip("s") for name in column.words)}
-        ]:
+    words = {column.name: {word.rstrip("s") for word in column.words} for column in columns}
+    for outcome in outcomes:
+        if named := [column for column in columns if outcome.rstrip("s") in words[column.name]]:
             return min(named, key=lambda column: len(column.name))
     return None
 

@@ -180,8 +180,8 @@ def test_a_column_that_holds_the_target_is_warned_of(
     table = pd.DataFrame({"other": TABLE["x"], name: copy, "y": target})
     prepare(tmp_path, table.assign(few=[*target[:1], *[type(target[0])()] * 5])[["few", *table]], **LAST)
     assert caplog.messages == [
-        f"column {name!r} equals the target 'y' in all training rows where it is not empty. Leave it out of ingest "
-        "unless it is known before the target"
+        f"the target 'y' equals {name!r} in all training rows in which it is not empty. Leave {name!r} out of ingest "
+        "unless known before the target"
     ]
 
 
