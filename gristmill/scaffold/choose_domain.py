@@ -10,16 +10,26 @@ from gristmill.errors import DataError, RequestError, count_of
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.proposal import ForecastOptions, Proposal
 from gristmill.scaffold.shared_guesses import why_no_classes
-from gristmill.scaffold.table import SampledTable, read_table, words_of
+from gristmill.scaffold.table import SampledTable, read_table
 from gristmill.scaffold.target_column import choose_class_column
 from gristmill.scaffold.text import longest_texts, mean_lengths
-from gristmill.scaffold.time_columns import NoSeries, NoTimes, choose_series, find_times, gap_ratio, is_named_like_time
+from gristmill.scaffold.time_columns import (
+    NoSeries,
+    NoTimes,
+    choose_series,
+    counts_rows,
+    find_times,
+    gap_ratio,
+    irregular_share,
+    is_named_like_time,
+)
+from gristmill.scaffold.timeseries import MIN_TIMES
 from gristmill.scaffold.vision import names_photos
 from gristmill.sources import archives
 from gristmill.sources.documents.files import TextFiles
 from gristmill.sources.images.folder import PHOTO_SUFFIXES, READABLE_SUFFIXES
 
-_COUNTING_WORDS = {"id", "index", "no", "nr", "obs", "unnamed"}  # columns that number rows, but not times
+_MAX_IRREGULAR_SHARE = 0.1  # of the series of a table
 
 
 def propose(data: Data, domain: str | None, target: str | None, options: Mapping[str, Any]) -> Proposal:
@@ -102,16 +112,20 @@ def _find_series(table: SampledTable) -> tuple[str, str]:
         times = find_times(table)
         names = ", ".join(map(repr, times.columns))
         name = times.columns[0]
-        counts_times = is_named_like_time(name) and _COUNTING_WORDS.isdisjoint(words_of(name))
+        counts_times = is_named_like_time(name) and not counts_rows(name)
         if times.time_format == "integer" and not counts_times:
             return "", "no column holds times"
-        choose_series(table, times, None)
+        series = choose_series(table, times, None)
+        if (count := times.values.nunique()) < MIN_TIMES:
+            return "", f"only {count} times in {names}, and a forecast needs {MIN_TIMES}: check the domain"
+        if series and irregular_share(times, series) > _MAX_IRREGULAR_SHARE:
+            return "", f"the times in {names} have no regular distance in each series: check the domain"
         if gap_ratio(times.values) > 1:  # more gaps than times are events rather than a series
-            return "", f"the times in {names} have no regular distance"
+            return "", f"the times in {names} have no regular distance: check the domain"
     except NoTimes:
         return "", "no column holds times"
     except NoSeries:
-        return "", f"the times in {names} repeat, and no column identifies the series"
+        return "", f"the times in {names} repeat, and no column names the series: check the domain"
     except DataError as error:
         raise DataError(f"{error} If these rows are no time series, use --domain tabular.") from None
     return f"times in {names}", ""

@@ -42,6 +42,9 @@ _TARGET_WORDS = [  # in the names of columns of classes, the most telling first
 _TARGET_NAMES = {"status", "choice", "vote", "died", "death", "event"}  # of classes, if there is no other word
 _CODE_WORDS = {"target", "label", "diagnosis", "species", "class", "category", "type", "kind", "code", "cluster"}
 _MAX_CODES, _MAX_UNNAMED_CODES = 10, 5  # different whole numbers that are classes: named like codes, or not
+_EVENT_WORDS = {"status", "event", "death", "died", "dead", "cens", "censored", "observed", "failed"}
+_DURATION_WORDS = {"time", "duration", "survival", "days", "weeks", "months", "futime"}
+_MAX_EVENTS = 4  # different values of what ended a duration
 _OTHER_DATE = r"\d{1,4}([./-])\d{1,2}\1\d{1,4}(\D.*)?|(19|20)\d{6}T\d{4,6}"  # 31.01.2024 or 20240131T0900
 _TIME_WORDS = {"date", "datum", "datetime", "timestamp", "time", "day", "created", "ordered", "sold", "purchased"}
 _TIME_WORDS |= {"booked", "visited", "recorded", "measured", "observed", "invoiced"}
@@ -104,8 +107,24 @@ def propose(data: Data, target: str | None = None, options: ForecastOptions = NO
         notes.append(f"Rows without {chosen.name!r} are left out: {chosen.empty:,} of {len(chosen.cells):,}.")
     notes += [*_mark_notes([chosen, *inputs]), *left_out_notes(left_out)]
     notes += [*leak_notes(leaks, chosen.name), *possible_leak_notes(chosen, inputs)]
+    notes += survival_notes(chosen, inputs)
     notes += [f"Not used: {name!r}. {error}" for name, error in table.unreadable.items()]
     return Proposal("tabular", f"{chosen.name} of {data.name}: {table.summary}", tables, notes)
+
+
+def survival_notes(target: SampledColumn, inputs: Sequence[SampledColumn]) -> list[str]:
+    """Return a note if the target and an input look like a duration and whether its end was observed."""
+    columns = (target, *inputs)
+    events = [column for column in columns if column.words & _EVENT_WORDS and 2 <= column.distinct <= _MAX_EVENTS]
+    numbers = [column for column in columns if column.numbers is not None and column.distinct > _MAX_EVENTS]
+    durations = [column for column in numbers if column.words & _DURATION_WORDS]
+    return [
+        f"Check: {duration.name!r} may end without an event in rows where {event.name!r} says so (survival data). "
+        "This is not modelled: the target is predicted as it is written."
+        for event in events[:1]
+        for duration in durations[:1]
+        if target in (event, duration)
+    ]
 
 
 def _find_leaks(target: SampledColumn, by_role: Mapping[str, Sequence[SampledColumn]], is_class: bool) -> list[Leak]:

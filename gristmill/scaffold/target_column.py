@@ -56,12 +56,13 @@ def choose_target(
             "source.prepare, or add such a column."
         )
     likely = [column for column in numeric if not column.is_named_like_id] or numeric
+    likely = [column for column in likely if not is_named_like_time(column.name)] or likely
     likely = likely if first else likely[::-1]
     clean = [column for column in numeric if column.first_bad is None]
     derived = derived_columns(pd.DataFrame({column.name: column.numbers for column in clean}))
     own = [column for column in likely if column.name not in derived] or likely
     chosen, count = own[0], sum(column.numbers is not None for column in own)
-    ids = " not named like an ID" if len(likely) < len(numeric) else ""
+    ids = " not named like an ID" if any(column.is_named_like_id for column in numeric if column not in own) else ""
     why = f"the {'first' if first else 'last'} of {count} numeric columns{ids}"
     # A likely column with a few bad cells is not replaced by another.
     if chosen.first_bad is None and (named := named_outcome(likely, _FORECAST_WORDS if first else _OUTCOME_WORDS)):

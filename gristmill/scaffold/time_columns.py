@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gristmill.domains.common.sampling import evenly_spaced
 from gristmill.domains.timeseries.data.grid import infer_frequency, on_grid
 from gristmill.domains.timeseries.data.times import PARTS, guess_format, read_times
 from gristmill.domains.timeseries.settings import Ingest
@@ -23,6 +24,7 @@ _TIME_WORDS = {"date", "dates", "datetime", "datum", "time", "times", "timestamp
 _TIME_WORDS |= {"month", "week", "day", "hour", "quarter", "t", "step", "index", "obs", "unnamed"}
 _TIME_WORDS |= {"ts", "dt", "epoch", "unix", "unixtime", "when"}
 _TIME_WORDS |= {"zeit", "uhrzeit", "monat", "woche", "mois", "mes", "fecha"}
+_COUNTING_WORDS = {"id", "index", "no", "nr", "obs", "unnamed"}
 _DAY_FIRST = ("%d/%m/%Y", "%d.%m.%Y", "%d-%m-%Y", "%d.%m.%y", "%d/%m/%y")  # the first cell may look like month first
 _HOURS_OF_12 = (" %I:%M %p", " %I:%M:%S %p")  # which pandas does not guess
 _FORMATS = (
@@ -38,6 +40,7 @@ _HOUR_WORDS = {"hour", "hr", "stunde", "heure", "hora"}
 _TIME_OF_DAY = re.compile(r"\d{1,2}:\d\d(:\d\d(\.\d+)?)?(\s?[AaPp]\.?[Mm]\.?)?")
 _WEEK = re.compile(r"\d{4}[- ]?W(eek)? ?\d{1,2}(-1)?|\d{4}-\d\d-\d\d/\d{4}-\d\d-\d\d", re.IGNORECASE)
 _EPOCH_BY_DIGITS = {10: "epoch_seconds", 13: "epoch_milliseconds"}  # counts since 1970 from 2001 on
+_MAX_SERIES_CHECKED = 100
 _FIRST_ROWS = 50  # rows to read before all rows are read
 _MAX_REPEATED_SHARE = 0.05  # maximum share of rows that repeat a time and are averaged
 
@@ -86,6 +89,7 @@ def find_times(table: SampledTable) -> TimeColumns:
     # One column: by its name, by its cells, or one that numbers the rows.
     columns_like_times = [column for column in table.columns.values() if is_named_like_time(column.name)]
     named = [column for column in columns_like_times if column.numbers is None or not column.is_named_like_id]
+    named.sort(key=lambda column: counts_rows(column.name))
     others = [column for column in table.columns.values() if column not in named]
     # The numbers of a column that is not named like times could mean anything.
     texts = [column for column in others if column.numbers is None or column.cells.dtype.kind == "M"]
@@ -112,6 +116,14 @@ def gap_ratio(times: pd.Index) -> float:
     except DataError:
         return float("inf")
     return (len(grid.times) - len(unique)) / len(unique)
+
+
+def irregular_share(times: TimeColumns, series: "Names") -> float:
+    """Return the share of series, of at most a hundred, whose own times have more gaps than times."""
+    grouped = pd.Series(times.values).groupby([column.cells.to_numpy() for column in series])
+    groups = [pd.Index(group) for _, group in grouped]
+    some = [groups[at] for at in evenly_spaced(len(groups), _MAX_SERIES_CHECKED)]
+    return float(np.mean([gap_ratio(group) > 1 for group in some if len(group) > 2] or [False]))
 
 
 def find_outlier(table: SampledTable, times: TimeColumns) -> str:
@@ -165,6 +177,11 @@ def is_named_like_time(name: str) -> bool:
     return not _TIME_WORDS.isdisjoint(words_of(name))
 
 
+def counts_rows(name: str) -> bool:
+    """Return whether the name of a column says that it numbers the rows, and not that it holds times."""
+    return not _COUNTING_WORDS.isdisjoint(words_of(name))
+
+
 def _formats(column: SampledColumn) -> Iterator[str | None]:
     """Yield the formats that a column of times may have."""
     if column.empty:
@@ -187,8 +204,8 @@ def _formats(column: SampledColumn) -> Iterator[str | None]:
 
 
 def _holds_decimal_years(column: SampledColumn) -> bool:
-    numbers = column.numbers
-    return numbers is not None and bool(numbers.between(1700, 2100).all()) and bool((numbers % 1 != 0).any())
+    numbers = column.numbers  # 1950.0 is such a year, too
+    return numbers is not None and bool(numbers.between(1700, 2100).all()) and _digits(column) is None
 
 
 def _numbering(column: SampledColumn) -> Iterator[str]:

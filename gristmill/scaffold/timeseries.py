@@ -38,7 +38,7 @@ from gristmill.scaffold.time_columns import (
 from gristmill.util.table_io import read_document
 from gristmill.util.table_io import read_table as read_parquet
 
-_MIN_TIMES = 12  # three parts with a window each
+MIN_TIMES = 12  # three parts with a window each
 _TIME_FORMATS = {
     "integer": "whole numbers that count the observations",
     "%Y": "years",
@@ -126,8 +126,8 @@ def _candidates(data: Prepared) -> list[Guess]:
 def _check_times(table: SampledTable, times: TimeColumns, series: Names) -> None:
     """Raise `DataError` if there are too few times or no frequency; ingest checks several series one by one."""
     count = times.values.nunique()
-    if count < _MIN_TIMES:
-        raise table.error(f"{count} times are too few to learn from and test on. Expected {_MIN_TIMES}.")
+    if count < MIN_TIMES:
+        raise table.error(f"{count} times are too few to learn from and test on. Expected {MIN_TIMES}.")
     if outlier := find_outlier(table, times):
         raise DataError(f"{outlier} Fix it, or remove the row.")
     if not series and gap_ratio(times.values) == float("inf"):

@@ -1,5 +1,6 @@
 """The domain is that of the files, and of what the columns of a table hold."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +68,7 @@ SPREAD = pd.to_datetime("2000-01-01") + pd.to_timedelta(np.arange(60) ** 2, "D")
     ("days", "why"),
     [
         (np.array(DAYS)[RANDOM.integers(0, 60, 60)], "the times in 'day' repeat, and no column"),
-        ([f"{day:%Y-%m-%d}" for day in SPREAD], "the times in 'day' have no regular distance"),
+        ([f"{day:%Y-%m-%d}" for day in SPREAD], "the times in 'day' have no regular distance: check the domain"),
         (range(60), "no column holds times"),
     ],
 )
@@ -82,7 +83,26 @@ def test_events_of_many_users_are_a_table(tmp_path: Path) -> None:
     times = pd.to_datetime("2020-01-01") + pd.to_timedelta(np.sort(RANDOM.integers(0, 10**7, 500)), "s")
     events = {"time": times.astype("str"), "user": RANDOM.integers(0, 40, 500), "paid": RANDOM.normal(size=500)}
 
-    assert choice(tmp_path, **events) == ("tabular", "the times in 'time' have no regular distance")
+    assert choice(tmp_path, **events) == ("tabular", "the times in 'time' have no regular distance: check the domain")
+
+
+def test_panels_that_cannot_be_forecast_are_a_table(tmp_path: Path) -> None:
+    years, people = np.tile(np.arange(1980, 1988), 20), np.repeat([f"p{at}" for at in range(20)], 8)
+    assert choice(tmp_path, year=years, person=people, pay=RANDOM.normal(size=160)) == (
+        "tabular",
+        "only 8 times in 'year', and a forecast needs 12: check the domain",
+    )
+    drawn = [np.sort(RANDOM.choice(60, 12, replace=False)) for _ in range(20)]
+    days = np.concatenate([np.array(DAYS)[at] for at in drawn])
+    teams = np.repeat([f"t{at}" for at in range(20)], 12)
+    domain, why = choice(tmp_path, day=days, team=teams, goals=RANDOM.integers(0, 6, 240))
+    assert (domain, why) == ("tabular", "the times in 'day' have no regular distance in each series: check the domain")
+
+
+@pytest.mark.parametrize("years", [[f"{year}.0" for year in range(1950, 2010)], range(-59, 1)])
+def test_years_are_times_beside_row_numbers(tmp_path: Path, years: Iterable[object]) -> None:
+    domain, why = choice(tmp_path, obs=range(1, 61), time=years, level=RANDOM.normal(size=60))
+    assert (domain, why) == ("timeseries", "times in 'time'")
 
 
 def test_a_bad_cell_among_times_is_named_rather_than_the_table_taken_for_cases(tmp_path: Path) -> None:

@@ -394,6 +394,25 @@ def test_another_way_of_writing_two_values_is_left_out(proposed: Propose) -> Non
     )
 
 
+def test_parts_of_the_calendar_and_functions_of_columns_are_no_targets(proposed: Propose) -> None:
+    sizes = np.random.default_rng(5).gamma(9, 10, 80).round(1)
+    columns = {
+        "rooms": np.arange(80) % 7,
+        "size": sizes,
+        "log_size": np.log(sizes).round(4),
+        "month": np.arange(80) % 12,
+    }
+    assert proposed(columns).values()["ingest"]["target"] == "size"
+
+
+def test_survival_data_is_named(proposed: Propose) -> None:
+    random = np.random.default_rng(5)
+    columns = {"age": random.integers(20, 80, 200), "days": random.integers(1, 900, 200), "status": [0, 1, 1, 1] * 50}
+    (note,) = proposed(columns).notes
+    assert note.startswith("Check: 'days' may end without an event in rows where 'status' says so (survival data).")
+    assert proposed(columns, target="age").notes == []
+
+
 def test_numbers_that_are_too_large_are_not_said_to_have_marks(proposed: Propose) -> None:
     with pytest.raises(DataError, match="'price' holds texts such as"):
         proposed({"price": [str(at) * 40 for at in range(10, 50)]})
