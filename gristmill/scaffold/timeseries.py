@@ -95,12 +95,19 @@ def propose(data: Data, target: str | None, options: ForecastOptions = NO_OPTION
         "arrivals": arrival_guesses(ingested.table, [chosen.name, *values_of(covariates.ingest).get("inputs", [])]),
     }
     # 4. Note what no setting mentions. Only known columns show a forecast their values at its own times.
-    unused = {column.name: "has empty cells, one value in each series, or a name that ingest uses" for column in others}
+    unused = {column.name: _why_untested(column, constant) for column in others}
     notes = [*unused_notes(table, used | covariates.names, unused | covariates.unused), *covariates.notes]
     if is_finer_than_a_day(ingested.frequency) and (ingested.counts.get("duplicates") or ingested.counts.get("filled")):
         notes += _zone_notes(times.values)
     notes += possible_leak_notes(chosen, map(table.column, values_of(covariates.ingest).get("known", [])))
     return Proposal("timeseries", f"{chosen.name} of {data.name}: {table.summary}", tables, notes)
+
+
+def _why_untested(column: SampledColumn, constant: set[str]) -> str:
+    """Return why a column is not tested as an input."""
+    if column.name in RESERVED:
+        return "has the name of a column that ingest writes: rename it in source.prepare to use it"
+    return "has one value in each series" if column.name in constant else "has empty cells"
 
 
 def _candidates(data: Prepared) -> list[Guess]:

@@ -14,7 +14,6 @@ from gristmill.scaffold.data import data_at
 from gristmill.scaffold.proposal import ForecastOptions, Proposal
 from gristmill.scaffold.timeseries import propose
 
-UNTESTED = "has empty cells, one value in each series, or a name that ingest uses"
 DAYS = pd.date_range("2023-01-01", periods=120)
 QUARTERS = ["Q1", "Q2", "Q3", "Q4"]
 MONTHS = pd.date_range("1990-01-01", periods=100, freq="MS")
@@ -556,10 +555,11 @@ def test_a_column_with_holes_of_its_own_is_not_tested(proposed: Propose) -> None
     draft = proposed({"date": DAYS.strftime("%Y-%m-%d"), "y": values(120), "price": price})
 
     assert draft.values()["ingest"].keys() == {"time", "target"}
-    assert draft.notes == [f"Not used: 'price', which {UNTESTED}."]
+    assert draft.notes == ["Not used: 'price', which has empty cells."]
 
     own = proposed({"date": DAYS.strftime("%Y-%m-%d"), "y": values(120), "filled": range(0, 240, 2)})
-    assert own.notes == [f"Not used: 'filled', which {UNTESTED}."]
+    reason = "has the name of a column that ingest writes: rename it in source.prepare to use it"
+    assert own.notes == [f"Not used: 'filled', which {reason}."]
 
 
 @pytest.mark.parametrize(
