@@ -22,7 +22,7 @@ from gristmill.scaffold.data import Data
 from gristmill.scaffold.forecast_windows import Ingested, plan_windows
 from gristmill.scaffold.proposal import NO_OPTIONS, ForecastOptions, Guess, Proposal, values_of
 from gristmill.scaffold.shared_guesses import auto_guesses
-from gristmill.scaffold.table import SampledTable, read_table
+from gristmill.scaffold.table import SampledColumn, SampledTable, read_table
 from gristmill.scaffold.target_column import choose_target, possible_leak_notes, unused_notes
 from gristmill.scaffold.time_columns import (
     Names,
