@@ -65,7 +65,8 @@ def choose_target(
     ids = " not named like an ID" if any(column.is_named_like_id for column in numeric if column not in own) else ""
     why = f"the {'first' if first else 'last'} of {count} numeric columns{ids}"
     # A likely column with a few bad cells is not replaced by another.
-    if chosen.first_bad is None and (named := named_outcome(likely, _FORECAST_WORDS if first else _OUTCOME_WORDS)):
+    words = _FORECAST_WORDS if first else _OUTCOME_WORDS
+    if chosen.first_bad is None and (named := named_outcome(own, words) or named_outcome(likely, words)):
         chosen, why = named, "chosen by its name"
     others = [column for column in own if column is not chosen]
     _check_cells(table, chosen)
