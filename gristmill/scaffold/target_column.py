@@ -19,6 +19,7 @@ _OUTCOME_WORDS = (
     *("target", "sales", "demand", "revenue", "price", "salary", "wage", "earnings", "charges", "rent", "profit"),
     *("score", "rating", "quality", "mpg", "load", "consumption", "cost"),
 )
+_TRANSFORMED = {"log", "ln", "log10", "sqrt", "squared"}  # in the names of functions of another column
 _MAX_COLUMNS_LISTED = 12
 _MIN_DETERMINED_SHARE = 0.99  # minimum share of rows whose target a category determines
 
@@ -66,7 +67,7 @@ def choose_target(
     why = f"the {'first' if first else 'last'} of {count} numeric columns{ids}"
     # A likely column with a few bad cells is not replaced by another.
     words = _FORECAST_WORDS if first else _OUTCOME_WORDS
-    if chosen.first_bad is None and (named := named_outcome(own, words) or named_outcome(likely, words)):
+    if chosen.first_bad is None and (named := named_outcome(likely, words)):
         chosen, why = named, "chosen by its name"
     others = [column for column in own if column is not chosen]
     _check_cells(table, chosen)
@@ -74,11 +75,11 @@ def choose_target(
 
 
 def named_outcome(columns: Sequence[SampledColumn], outcomes: Sequence[str] = _OUTCOME_WORDS) -> SampledColumn | None:
-    """Return the column whose name has the most telling word for an outcome, the shortest such name."""
+    """Return the column with the most telling word for an outcome in its name, the shortest untransformed one."""
     words = {column.name: {word.rstrip("s") for word in column.words} for column in columns}
     for outcome in outcomes:
         if named := [column for column in columns if outcome.rstrip("s") in words[column.name]]:
-            return min(named, key=lambda column: len(column.name))
+            return min(named, key=lambda column: (not _TRANSFORMED.isdisjoint(column.words), len(column.name)))
     return None
 
 

@@ -403,8 +403,8 @@ def test_parts_of_the_calendar_and_functions_of_columns_are_no_targets(proposed:
         "month": np.arange(80) % 12,
     }
     assert proposed(columns).values()["ingest"]["target"] == "size"
-    named = {"rooms": columns["rooms"], "price_eur": sizes, "log_price": columns["log_size"]}
-    assert proposed(named).values()["ingest"]["target"] == "price_eur"
+    named = {"rooms": columns["rooms"], "price_in_euros": sizes, "log_price": columns["log_size"]}
+    assert proposed(named).values()["ingest"]["target"] == "price_in_euros"
 
 
 def test_survival_data_is_named(proposed: Propose) -> None:
