@@ -105,7 +105,7 @@ def _agreement(entry: Mapping[str, Any], proposal: Proposal) -> Compared:
     ingest, preprocess = (proposal.values().get(name, {}) for name in ("ingest", "preprocess"))
     found = Compared(entry["name"])
     reasons = [guess.why for guesses in proposal.tables.values() for guess in guesses]
-    warned = any(word in line.lower() for line in (*proposal.notes, *reasons) for word in WARNINGS)
+    warned = any(word in line.lower() for line in (proposal.why, *proposal.notes, *reasons) for word in WARNINGS)
     features = {_named(name) for key in INPUTS for name in ingest.get(key) or ()}
     target = _named(ingest.get("target", ingest.get("label")))
     why = next((guess.why for guess in proposal.tables["ingest"] if guess.key in ("target", "label")), "")

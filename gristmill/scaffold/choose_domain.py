@@ -114,7 +114,7 @@ def _find_series(table: SampledTable) -> tuple[str, str]:
         name = times.columns[0]
         counts_times = is_named_like_time(name) and not counts_rows(name)
         if times.time_format == "integer" and not counts_times:
-            return "", "no column holds times"
+            return "", _no_times(table)
         series = choose_series(table, times, None)
         if (count := times.values.nunique()) < MIN_TIMES:
             return "", f"only {count} times in {names}, and a forecast needs {MIN_TIMES}: check the domain"
@@ -123,9 +123,18 @@ def _find_series(table: SampledTable) -> tuple[str, str]:
         if gap_ratio(times.values) > 1:  # more gaps than times are events rather than a series
             return "", f"the times in {names} have no regular distance: check the domain"
     except NoTimes:
-        return "", "no column holds times"
+        return "", _no_times(table)
     except NoSeries:
-        return "", f"the times in {names} repeat, and no column names the series: check the domain"
+        check = ": check the domain" if times.values.is_monotonic_increasing else ""
+        return "", f"the times in {names} repeat, and no column names the series{check}"
     except DataError as error:
         raise DataError(f"{error} If these rows are no time series, use --domain tabular.") from None
     return f"times in {names}", ""
+
+
+def _no_times(table: SampledTable) -> str:
+    """Return that no column holds times, and whether the names of columns look like them."""
+    years = [name for name in table.columns if re.fullmatch(r"[A-Za-z]?(19|20)\d\d", name)]
+    if len(years) < MIN_TIMES:
+        return "no column holds times"
+    return f"no column holds times, but {years[0]!r} to {years[-1]!r} are named like years: check the domain"

@@ -32,6 +32,7 @@ from gristmill.util.table_io import read_document
 from gristmill.util.toml import toml_value
 
 _MIN_ROWS = 10
+_MIN_ORDERED, _MIN_CORRELATION, _MAX_SORTED = 50, 0.6, 0.75  # rows, of neighbours, and the share that rise or do not
 _MIN_FILLED, _MIN_FILLED_SHARE = 10, 0.02  # cells of a mostly empty input; whether few are filled is often a leak
 _TARGET_WORDS = [  # in the names of columns of classes, the most telling first
     *("target", "label", "y", "outcome", "survived", "churn", "churned", "exited", "attrition", "diagnosis"),
@@ -108,6 +109,8 @@ def propose(data: Data, target: str | None = None, options: ForecastOptions = NO
     notes += [*_mark_notes([chosen, *inputs]), *left_out_notes(left_out)]
     notes += [*leak_notes(leaks, chosen.name), *possible_leak_notes(chosen, inputs)]
     notes += survival_notes(chosen, inputs)
+    if not (classes or part or time):
+        notes += order_notes(chosen)
     notes += [f"Not used: {name!r}. {error}" for name, error in table.unreadable.items()]
     return Proposal("tabular", f"{chosen.name} of {data.name}: {table.summary}", tables, notes)
 
@@ -124,6 +127,21 @@ def survival_notes(target: SampledColumn, inputs: Sequence[SampledColumn]) -> li
         for event in events[:1]
         for duration in durations[:1]
         if target in (event, duration)
+    ]
+
+
+def order_notes(target: SampledColumn) -> list[str]:
+    """Return a note if the numbers of neighbouring rows are alike, as in order of time, but the rows are not sorted."""
+    ranks = pd.Series(target.numbers).dropna().rank().to_numpy()
+    steps = np.diff(ranks)
+    if len(ranks) < _MIN_ORDERED or max((steps >= 0).mean(), (steps <= 0).mean()) > _MAX_SORTED:
+        return []
+    correlation = np.corrcoef(ranks[1:], ranks[:-1])[0, 1]
+    if correlation < _MIN_CORRELATION:
+        return []
+    return [
+        f"Check the domain: {target.name!r} of neighbouring rows is alike (correlation {correlation:.2f}). If the rows "
+        'are in order of time, set preprocess.split = "last", or add a column of times for a forecast.'
     ]
 
 

@@ -79,6 +79,17 @@ def test_times_of_events_are_a_table(tmp_path: Path, days: object, why: str) -> 
     assert (domain, found[: len(why)]) == ("tabular", why)
 
 
+def test_repeated_times_in_order_and_names_like_years_are_a_warning(tmp_path: Path) -> None:
+    size = RANDOM.normal(size=60)
+    in_order = choice(tmp_path, year=np.repeat(range(2000, 2020), 3), size=size)
+    shuffled = choice(tmp_path, year=np.tile(range(2000, 2020), 3), size=size)
+    wide = choice(tmp_path, town=[f"t{at}" for at in range(60)], **{str(year): size for year in range(1990, 2010)})
+
+    repeat = "the times in 'year' repeat, and no column names the series"
+    assert (in_order[1], shuffled[1]) == (f"{repeat}: check the domain", repeat)
+    assert wide[1] == "no column holds times, but '1990' to '2009' are named like years: check the domain"
+
+
 def test_events_of_many_users_are_a_table(tmp_path: Path) -> None:
     times = pd.to_datetime("2020-01-01") + pd.to_timedelta(np.sort(RANDOM.integers(0, 10**7, 500)), "s")
     events = {"time": times.astype("str"), "user": RANDOM.integers(0, 40, 500), "paid": RANDOM.normal(size=500)}

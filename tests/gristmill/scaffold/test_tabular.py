@@ -415,6 +415,15 @@ def test_survival_data_is_named(proposed: Propose) -> None:
     assert proposed(columns, target="age").notes == []
 
 
+def test_rows_that_seem_to_be_in_order_of_time_are_a_note(proposed: Propose) -> None:
+    random = np.random.default_rng(5)
+    walk, x = 100 + random.normal(size=200).cumsum().round(2), random.integers(0, 9, 200)
+    (note,) = proposed({"x": x, "load": walk}).notes
+    assert note.startswith("Check the domain: 'load' of neighbouring rows is alike (correlation 0.9")
+    assert proposed({"x": x, "load": np.sort(walk)}).notes == []
+    assert proposed({"x": x, "load": random.permutation(walk)}).notes == []
+
+
 def test_numbers_that_are_too_large_are_not_said_to_have_marks(proposed: Propose) -> None:
     with pytest.raises(DataError, match="'price' holds texts such as"):
         proposed({"price": [str(at) * 40 for at in range(10, 50)]})
