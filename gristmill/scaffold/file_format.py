@@ -296,7 +296,7 @@ def words_of_numbers(cells: "pd.Series[Any]") -> dict[str, int]:
 
 
 def missing_marks(cells: "pd.Series[str]") -> list[str]:
-    """Return the usual marks of a missing value, such as NA, in a column of a CSV file."""
+    """Return the usual marks of a missing value, such as NA, in a column of texts."""
     stripped = cells.dropna().str.strip()
     return sorted(stripped[stripped.str.lower().isin(_MISSING_MARKS)].unique())
 

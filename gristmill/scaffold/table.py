@@ -34,7 +34,9 @@ from gristmill.sources.tables.parquet import Parquet, complete_parquet
 TableFiles = Csv | Jsonl | Parquet
 
 _ROW_NUMBER_WORDS = {"id", "identifier", "index", "key", "no", "nr", "number", "obs", "row", "rownames", "unnamed"}
-_ID_WORDS = {"id", "ids", "identifier", "key", "uuid"}
+_ID_WORDS = {"id", "ids", "identifier", "key", "uuid", "guid", "phone", "telephone", "zip", "zipcode", "postcode"}
+_ID_WORDS |= {"ssn", "isbn", "ean", "sku", "barcode", "serial", "ticket", "invoice", "iban"}
+_NO_IDS = ("paid", "grid", "brid", "lid", "cid", "vid", "fluid", "quid", "apid", "mid", "roid", "arid")  # ends of words
 _DECORATED_NUMBER = (  # -1,234.50 €, (1,234.50), 2,50,000 or 1.1k
     rf"\(?[-+]?[$€£¥]?\s?[-+]?(\d{{1,3}}([.,'\s]\d{{3}})+|\d{{1,2}}(,\d\d)+,\d{{3}}|\d+)([.,]\d+)?"
     rf"\s?([%$€£¥]|{MULTIPLIER})?\)?"
@@ -65,8 +67,8 @@ class SampledColumn:
 
     @property
     def words(self) -> set[str]:
-        """Return the words of the name: customer and id of `customerID`, `customer_id` and `Customer ID`."""
-        return words_of(self.name)
+        """Return the words of the name."""
+        return {*words_of(self.name)}
 
     @property
     def is_named_like_id(self) -> bool:
@@ -171,9 +173,17 @@ class SampledColumn:
         return self.parse(self.unmarked)
 
 
-def words_of(name: str) -> set[str]:
-    """Return the words of a name in lower case, which other characters or capital letters separate."""
-    return {word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)}
+def words_of(name: str) -> list[str]:
+    """Return the words of a name in lower case, which other characters or capital letters separate.
+
+    `customerID`, `customer_id`, `Customer ID` and `customerid` have the words customer and id.
+    """
+    words = [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)]
+    return [part for word in words for part in (re.split(r"(?=id$)", word) if _ends_in_id(word) else [word])]
+
+
+def _ends_in_id(word: str) -> bool:
+    return len(word) > 3 and word.endswith("id") and not word.endswith(_NO_IDS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -294,8 +304,8 @@ def read_table(data: Data) -> SampledTable:
 
         with complete_parquet(files[0]):
             names = list(pq.read_schema(files[0]).names)
-    rows, columns, unreadable = _typed_columns(source, files, names)
-    return SampledTable(source, guesses, files, rows, columns, unreadable=unreadable)
+    rows, columns, formats, unreadable = _typed_columns(source, files, names)
+    return SampledTable(_source([*guesses, *formats]), guesses, files, rows, columns, formats, unreadable)
 
 
 def _source(guesses: list[Guess]) -> TableFiles:
@@ -315,38 +325,60 @@ def _csv_columns(frame: pd.DataFrame, source: Csv) -> tuple[dict[str, SampledCol
         is_numeric = cells.notna().any() and (cells.isna() | (parsed.abs() < MAX_NUMBER)).all()
         numbers = parsed if is_numeric else None
         columns[name] = SampledColumn(name, frame[name] if numbers is None else cells, numbers, cells, source.parse)
-    marked = [name for name, column in columns.items() if column.numbers is not None and marks[name]]
-    if marked:
-        several = f" and {count_of(len(marked) - 1, 'more columns')}" if len(marked) > 1 else ""
-        why = f"treated as empty among the numbers of {marked[0]!r}{several}"
-        formats.append(Guess("missing", sorted({mark for name in marked for mark in marks[name]}), why))
-    return columns, formats
+    in_numbers = {name: marks[name] for name, column in columns.items() if column.numbers is not None and marks[name]}
+    return columns, [*formats, *_missing_guesses(in_numbers)]
+
+
+def _missing_guesses(marks: Mapping[str, Collection[str]]) -> list[Guess]:
+    """Return the setting for the marks of missing values in columns of numbers."""
+    if not marks:
+        return []
+    first, *others = marks
+    several = f" and {count_of(len(others), 'more columns')}" if others else ""
+    why = f"treated as empty among the numbers of {first!r}{several}"
+    return [Guess("missing", sorted({mark for of_column in marks.values() for mark in of_column}), why)]
 
 
 def _typed_columns(
     source: Jsonl | Parquet, files: tuple[Path, ...], names: list[str]
-) -> tuple[Rows, dict[str, SampledColumn], dict[str, str]]:
-    """Return the columns of a source with typed values: as text, as numbers, or as both; and the error of others."""
+) -> tuple[Rows, dict[str, SampledColumn], list[Guess], dict[str, str]]:
+    """Return the columns of a source with typed values, the settings to read them, and the errors of the others."""
     read: dict[str, Rows] = {}
     columns, unreadable = {}, {}
+    marks: dict[str, set[str]] = {}
     for name in names:
-        as_numbers = _try_read(source, files, [], [name])
-        fractions = isinstance(as_numbers, Rows) and bool((as_numbers.frame[name] % 1 > 0).any())
-        as_texts = as_numbers if fractions else _try_read(source, files, [name], [])
-        rows = as_numbers if isinstance(as_texts, DataError) else as_texts
-        if isinstance(rows, DataError):
-            unreadable[name] = str(rows)
+        try:
+            read[name], columns[name] = _typed_column(source, files, name)
+        except DataError as error:
+            unreadable[name] = str(error)
             continue
-        read[name], cells = rows, rows.frame[name]
-        booleans = {*cells.dropna().unique()} in ({"true"}, {"false"}, {"true", "false"})  # names, as in a CSV file
-        numbers = as_numbers.frame[name] if isinstance(as_numbers, Rows) and not booleans else None
-        columns[name] = SampledColumn(name, cells, numbers, cells)
+        if columns[name].numbers is not None and (found := columns[name].marks):
+            marks[name] = found
+            columns[name] = replace(columns[name], cells=columns[name].unmarked)
     if not columns:
         unusable = source.read(files, names, [])  # raises an error that says why
         raise DataError(f"{unusable.name}: no usable column.")
     first = next(iter(read.values()))
     frame = pd.concat([rows.frame for rows in read.values()], axis=1)
-    return Rows(frame, first.files, first.starts), columns, unreadable
+    return Rows(frame, first.files, first.starts), columns, _missing_guesses(marks), unreadable
+
+
+def _typed_column(source: Jsonl | Parquet, files: tuple[Path, ...], name: str) -> tuple[Rows, SampledColumn]:
+    """Return a column as text, as numbers, or as both; raise `DataError` if the source reads neither."""
+    as_numbers = _try_read(source, files, [], [name])
+    fractions = isinstance(as_numbers, Rows) and bool((as_numbers.frame[name] % 1 > 0).any())
+    as_texts = as_numbers if fractions else _try_read(source, files, [name], [])
+    rows = as_numbers if isinstance(as_texts, DataError) else as_texts
+    if isinstance(rows, DataError):
+        raise rows
+    cells = unmarked = rows.frame[name]
+    if cells.dtype.kind == "O" and (marks := missing_marks(cells)):
+        # The others may be numbers.
+        unmarked = cells.mask(cells.str.strip().isin(marks))
+        as_numbers = _try_read(source.model_copy(update={"missing": tuple(marks)}), files, [], [name])
+    booleans = {*cells.dropna().unique()} in ({"true"}, {"false"}, {"true", "false"})  # names, as in a CSV file
+    numbers = as_numbers.frame[name] if isinstance(as_numbers, Rows) and not booleans else None
+    return rows, SampledColumn(name, cells, numbers, unmarked)
 
 
 def _try_read(

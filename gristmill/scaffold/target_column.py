@@ -8,7 +8,7 @@ import pandas as pd
 from gristmill.domains.common.sampling import evenly_spaced
 from gristmill.domains.tabular.leaks import Leak, derived_columns
 from gristmill.errors import DataError, RequestError, count_of, short_repr
-from gristmill.scaffold.table import SampledColumn, SampledTable
+from gristmill.scaffold.table import SampledColumn, SampledTable, words_of
 from gristmill.scaffold.time_columns import is_named_like_time
 from gristmill.util.toml import toml_value
 
@@ -19,8 +19,16 @@ _OUTCOME_WORDS = (
     *("target", "sales", "demand", "revenue", "price", "salary", "wage", "earnings", "charges", "rent", "profit"),
     *("score", "rating", "quality", "mpg", "load", "consumption", "cost"),
 )
+_EARLIER_WORDS = {"previous", "prev", "prior", "past", "last", "history", "baseline", "initial", "old", "former"}
+_EARLIER_WORDS |= {"unit", "per"}  # in names of what is known before an outcome, or of a part of it
+_MAY_FOLLOW = {"usd", "eur", "gbp", "dollars", "euros", "in", "value", "amount", "total", "flag", "next", "month"}
+_MAY_FOLLOW |= {"payment", "binary", "label", "name", "code", "group", "yn", "n", "w", "k", "kwh", "mw", "id", "class"}
 _TRANSFORMED = {"log", "ln", "log10", "sqrt", "squared"}  # in the names of functions of another column
+_USUAL_INPUTS = {"age", "sex", "gender", "race", "black", "white", "hispanic", "female", "male", "married", "marital"}
+_USUAL_INPUTS |= {"kids", "children", "year", "group", "grp", "treatment"}  # in names of what is rarely predicted
 _MAX_COLUMNS_LISTED = 12
+_MIN_ROWS = 30  # for which a leak is said
+_MIN_RANK_CORRELATION = 0.999
 _MIN_DETERMINED_SHARE = 0.99  # minimum share of rows whose target a category determines
 
 
@@ -58,6 +66,7 @@ def choose_target(
         )
     likely = [column for column in numeric if not column.is_named_like_id] or numeric
     likely = [column for column in likely if not is_named_like_time(column.name)] or likely
+    likely = [column for column in likely if not is_usual_input(column)] or likely
     likely = likely if first else likely[::-1]
     clean = [column for column in numeric if column.first_bad is None]
     derived = derived_columns(pd.DataFrame({column.name: column.numbers for column in clean}))
@@ -76,11 +85,24 @@ def choose_target(
 
 def named_outcome(columns: Sequence[SampledColumn], outcomes: Sequence[str] = _OUTCOME_WORDS) -> SampledColumn | None:
     """Return the column with the most telling word for an outcome in its name, the shortest untransformed one."""
-    words = {column.name: {word.rstrip("s") for word in column.words} for column in columns}
     for outcome in outcomes:
-        if named := [column for column in columns if outcome.rstrip("s") in words[column.name]]:
+        if named := [column for column in columns if names_outcome(column, {outcome})]:
             return min(named, key=lambda column: (not _TRANSFORMED.isdisjoint(column.words), len(column.name)))
     return None
+
+
+def names_outcome(column: SampledColumn, outcomes: Collection[str]) -> bool:
+    """Return whether a name ends in one of the words, as `house_price` and `price_usd` do, but not `unit_price`."""
+    words = words_of(column.name)
+    while len(words) > 1 and words[-1] in _MAY_FOLLOW:
+        words.pop()
+    is_last = bool(words) and words[-1].rstrip("s") in {outcome.rstrip("s") for outcome in outcomes}
+    return is_last and _EARLIER_WORDS.isdisjoint(words)
+
+
+def is_usual_input(column: SampledColumn) -> bool:
+    """Return whether the name says that others are rarely used to predict the column, such as `age`."""
+    return not _USUAL_INPUTS.isdisjoint(column.words)
 
 
 def or_another(others: Sequence[SampledColumn]) -> str:
@@ -124,13 +146,15 @@ def left_out_notes(reasons: Mapping[str, str]) -> list[str]:
     """Return one note for each of the reasons why columns are left out."""
     columns: dict[str, list[str]] = {}
     for name, reason in reasons.items():
-        columns.setdefault(reason, []).append(repr(name))
-    notes = []
-    for reason, names in columns.items():
-        hidden = len(names) - _MAX_COLUMNS_LISTED
-        listed = ", ".join(names[:_MAX_COLUMNS_LISTED]) + (f" and {hidden} more" if hidden > 0 else "")
-        notes.append(f"Not used: {listed}, {'each of which' if len(names) > 1 else 'which'} {reason}.")
-    return notes
+        columns.setdefault(reason, []).append(name)
+    return [f"Not used: {_listed(names)} {reason}." for reason, names in columns.items()]
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Return names before a relative clause: `'a', which` or `'a', 'b', each of which`."""
+    hidden = len(names) - _MAX_COLUMNS_LISTED
+    listed = ", ".join(map(repr, names[:_MAX_COLUMNS_LISTED])) + (f" and {hidden} more" if hidden > 0 else "")
+    return f"{listed}, {'each of which' if len(names) > 1 else 'which'}"
 
 
 def describe_texts(column: SampledColumn) -> str:
@@ -185,28 +209,34 @@ def leak_notes(leaks: Iterable[Leak], target: str) -> list[str]:
 
 
 def possible_leak_notes(target: SampledColumn, inputs: Iterable[SampledColumn]) -> list[str]:
-    """Return a note for each input that may contain the target, with the figure that says so."""
-    return [
-        f"Possible leak: {column.name!r} {figure}. Leave it out unless you know it before the target {target.name!r}."
-        for column in inputs
-        if (figure := _leak_figure(target, column))
-    ]
+    """Return a note for each way in which inputs may contain the target, with the figure that says so."""
+    figures: dict[str, dict[str, float]] = {}
+    for column in inputs:
+        way, figure = _leak(target, column)
+        if figure:
+            figures.setdefault(way, {})[column.name] = figure
+    notes = []
+    for way, by_name in figures.items():
+        told = way.format(min(by_name.values()), " or more" if len(by_name) > 1 else "")
+        unless = f"Leave out what you do not know before the target {target.name!r}."
+        notes.append(f"Possible leak: {_listed([*by_name])} {told}. {unless}")
+    return notes
 
 
-def _leak_figure(target: SampledColumn, column: SampledColumn) -> str:
-    """Return how a column nearly reveals the target; empty if it does not."""
+def _leak(target: SampledColumn, column: SampledColumn) -> tuple[str, float]:
+    """Return how a column nearly reveals the target, and a figure from 0 to 1: 0 if it does not."""
     known = target.cells.notna().to_numpy()
+    if known.sum() < _MIN_ROWS:
+        return "", 0.0
     cells = column.cells[known].astype(object)
     values = target.cells[known].astype(object)
     if column.numbers is not None and target.numbers is not None and target.distinct > 2:
         both = pd.DataFrame({"target": target.numbers, "number": column.numbers}).dropna().rank()
-        if (rank := abs(both["target"].corr(both["number"]))) >= 0.999:
-            return f"follows the target (rank correlation {rank:.4f})"
+        if (rank := abs(both["target"].corr(both["number"]))) >= _MIN_RANK_CORRELATION:
+            return "follows the target (rank correlation {:.4f}{})", float(rank)
     if share := _determined_share(cells.isna(), values):
-        return f"determines the target in {share:.1%} of the rows by being empty or not"
-    if share := _determined_share(cells, values):
-        return f"determines the target in {share:.1%} of the rows, by its {column.distinct:,} values"
-    return ""
+        return "determines the target in {:.1%}{} of the rows by being empty or not", share
+    return "determines the target in {:.1%}{} of the rows by its values", _determined_share(cells, values)
 
 
 def _determined_share(cells: "pd.Series[Any]", target: "pd.Series[Any]") -> float:

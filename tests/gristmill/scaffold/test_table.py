@@ -326,6 +326,27 @@ def test_booleans_are_names_as_in_a_csv_file(tmp_path: Path, name: str) -> None:
     assert table.column("y").numbers is not None
 
 
+def test_marks_of_missing_values_in_json_lines_are_seen(tmp_path: Path) -> None:
+    rows = [{"n": value, "town": town} for value, town in ((1, "Ulm"), ("NA", "Bonn"), (2.5, "n/a"), (3, "Kiel"))]
+    table = read(tmp_path, "\n".join(map(json.dumps, rows)), "t.jsonl")
+
+    numbers = table.column("n").numbers
+    assert numbers is not None
+    assert numbers.dropna().tolist() == [1, 2.5, 3]
+    assert settings(table)["missing"] == ["NA"]
+    assert table.source.read(table.files, [], ["n"]).frame["n"].isna().tolist() == [False, True, False, False]
+    assert table.column("town").marks == {"n/a"}
+
+
+def test_marks_of_missing_values_in_parquet_texts_are_seen(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"town": ["Ulm", "Bonn", "n/a", "Ulm"] * 5, "x": [0.5, 1, 2, 3] * 5})
+    frame.to_parquet(tmp_path / "t.parquet")
+    table = read_table(data_at(str(tmp_path / "t.parquet"), tmp_path)).with_marks_as_empty()
+
+    assert settings(table)["missing_in"] == ["town"]
+    assert table.column("town").empty == 5
+
+
 def test_files_of_a_folder_are_one_table(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     read(tmp_path / "in", CITIES, "a.csv")

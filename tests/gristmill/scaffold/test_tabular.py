@@ -88,7 +88,7 @@ def test_the_last_number_is_predicted_from_what_can_tell_something(proposed: Pro
     whys = {guess.key: guess.why for guess in draft.tables["ingest"]}
     assert whys["numbers"] == "remove those that reveal the target; 1 empty cell in 'age'"
     assert whys["task"] == "59 different numbers"
-    assert whys["target"] == "chosen by its name; for another: --target 'age'"
+    assert whys["target"] == "chosen by its name; for another: --target 'rooms'"
 
 
 @pytest.mark.parametrize("bad", [["free"] * 3, ["n/a ", "free", "12 EUR"], ["free"] * 20])
@@ -379,7 +379,7 @@ def test_an_input_that_nearly_is_the_target_is_named(proposed: Propose) -> None:
     noise = np.random.default_rng(0).normal(size=60) / 1000
     notes = proposed({"leak": COLUMNS["price"] ** 3 + noise} | COLUMNS).notes
 
-    said = "Possible leak: 'leak' follows the target (rank correlation "
+    said = "Possible leak: 'leak', which follows the target (rank correlation 0.999"
     assert [note.startswith(said) for note in notes if "leak" in note] == [True]
 
 
@@ -415,6 +415,12 @@ def test_survival_data_is_named(proposed: Propose) -> None:
     assert proposed(columns, target="age").notes == []
 
 
+def test_days_beside_the_status_of_an_order_are_no_survival_data(proposed: Propose) -> None:
+    random = np.random.default_rng(5)
+    columns = {"items": random.integers(1, 9, 200), "delivery_days": random.integers(1, 30, 200)}
+    assert proposed(columns | {"status": ["delivered", "returned"] * 100}).notes == []
+
+
 def test_rows_that_seem_to_be_in_order_of_time_are_a_note(proposed: Propose) -> None:
     random = np.random.default_rng(5)
     walk, x = 100 + random.normal(size=200).cumsum().round(2), random.integers(0, 9, 200)
@@ -422,6 +428,16 @@ def test_rows_that_seem_to_be_in_order_of_time_are_a_note(proposed: Propose) -> 
     assert note.startswith("Check the domain: 'load' of neighbouring rows is alike (correlation 0.9")
     assert proposed({"x": x, "load": np.sort(walk)}).notes == []
     assert proposed({"x": x, "load": random.permutation(walk)}).notes == []
+
+
+def test_rows_that_a_category_sorts_are_not_in_order_of_time(proposed: Propose) -> None:
+    random = np.random.default_rng(5)
+    towns = {f"town {at}": 10 * at for at in range(8)}
+    prices = np.repeat([*towns.values()], 25) + random.normal(size=200).round(3)
+    columns = {"rooms": random.integers(1, 9, 200), "town": np.repeat([*towns], 25), "price": prices}
+    assert proposed(columns).notes == []
+    (note,) = proposed({name: cells for name, cells in columns.items() if name != "town"}).notes
+    assert note.startswith("Check the domain: 'price' of neighbouring rows is alike")
 
 
 def test_numbers_that_are_too_large_are_not_said_to_have_marks(proposed: Propose) -> None:
@@ -466,6 +482,81 @@ def test_a_target_is_a_class_or_a_number(proposed: Propose, name: str, cells: li
 
     assert (guess.key, guess.value) == ("task", task)
     assert why in guess.why
+
+
+@pytest.mark.parametrize(
+    ("names", "target"),
+    [
+        (["unit_price", "quantity", "total_amount"], "total_amount"),
+        (["price_per_item", "items", "order_value"], "order_value"),
+        (["previous_sales", "staff", "visitors"], "visitors"),
+        (["baseline_score", "dose", "score_12w"], "score_12w"),
+        (["rating_count", "pages", "weight"], "weight"),
+        (["rooms", "SalePrice", "area"], "SalePrice"),
+        (["wage76", "exper", "tenure"], "wage76"),
+        (["price_usd", "price_change", "volume"], "price_usd"),
+        (["size", "height", "age"], "height"),  # age is a usual input
+    ],
+)
+def test_an_outcome_is_the_last_word_of_a_name(proposed: Propose, names: list[str], target: str) -> None:
+    random = np.random.default_rng(5)
+    columns = {name: random.normal(size=200).round(3) for name in names}
+    assert proposed(columns).values()["ingest"]["target"] == target
+
+
+@pytest.mark.parametrize(
+    ("names", "target"),
+    [
+        (["satisfaction_score", "hours", "left"], "left"),
+        (["default_history", "income", "repaid"], "repaid"),
+        (["loan_status", "income", "cb_person_default_on_file", "years"], "loan_status"),
+        (["marital_status", "income", "spending"], "spending"),
+    ],
+)
+def test_flags_are_targets_by_their_place_and_their_name(proposed: Propose, names: list[str], target: str) -> None:
+    random = np.random.default_rng(5)
+    flags = {"left", "repaid", "default_history", "loan_status", "cb_person_default_on_file", "marital_status"}
+    columns = {
+        name: random.choice(["yes", "no"], 200) if name in flags else random.normal(size=200).round(3) for name in names
+    }
+    assert proposed(columns).values()["ingest"]["target"] == target
+
+
+def test_codes_with_gaps_are_classes_if_their_name_says_so(proposed: Propose) -> None:
+    random = np.random.default_rng(5)
+    columns = {"refraction": random.normal(size=210).round(3), "kind": [1, 2, 3, 5, 6, 7] * 35}
+    assert proposed(columns).values()["ingest"]["task"] == "classification"
+    others = {"refraction": columns["refraction"], "rooms": columns["kind"]}
+    assert proposed(others).values()["ingest"]["task"] == "regression"
+
+
+@pytest.mark.parametrize("name", ["customerid", "OBJECTID", "houseid", "ticket", "phone"])
+def test_identifiers_are_no_inputs(proposed: Propose, name: str) -> None:
+    random = np.random.default_rng(5)
+    numbers = random.permutation(np.arange(10_000, 99_000))[:60]
+    draft = proposed({name: numbers} | {key: COLUMNS[key] for key in ("rooms", "age", "price")})
+
+    assert draft.values()["ingest"]["numbers"] == ["rooms", "age"]
+    assert [note.partition(",")[0] for note in draft.notes] == [f"Not used: {name!r}"]
+
+
+@pytest.mark.parametrize("name", ["amount_paid", "hybrid", "humid", "visits"])
+def test_numbers_whose_names_end_like_id_are_inputs(proposed: Propose, name: str) -> None:
+    numbers = np.random.default_rng(5).permutation(np.arange(10_000, 99_000))[:60]
+    draft = proposed({name: numbers} | {key: COLUMNS[key] for key in ("rooms", "age", "price")})
+
+    assert draft.values()["ingest"]["numbers"] == [name, "rooms", "age"]
+
+
+def test_possible_leaks_of_one_kind_are_one_note(proposed: Propose) -> None:
+    sick = ["yes", "no"] * 100
+    dates = {name: ["2024-01-01", None] * 100 for name in ("cured", "left")}
+    (note,) = proposed(CASES | dates | {"sick": sick}, target="sick").notes
+
+    assert note == (
+        "Possible leak: 'cured', 'left', each of which determines the target in 100.0% or more of the rows by being "
+        "empty or not. Leave out what you do not know before the target 'sick'."
+    )
 
 
 @pytest.mark.parametrize(
@@ -623,7 +714,7 @@ def test_an_input_that_tells_the_class_is_named_once(proposed: Propose, caplog: 
     assert [note.partition(". ")[0] for note in notes] == [
         "Not used: 'copy', because the target 'sick' equals 'copy'",
         "Not used: 'code', because the target 'sick' has one class for each value of 'code'",
-        "Possible leak: 'cured' determines the target in 100.0% of the rows by being empty or not",
+        "Possible leak: 'cured', which determines the target in 100.0% of the rows by being empty or not",
     ]
     assert caplog.messages == []
 

@@ -597,6 +597,6 @@ def test_a_column_known_ahead_that_is_the_target_is_named(proposed: Propose) -> 
 
     assert draft.values()["ingest"]["known"] == ["planned"]
     assert draft.notes == [
-        "Possible leak: 'planned' follows the target (rank correlation 1.0000). "
-        "Leave it out unless you know it before the target 'sold'."
+        "Possible leak: 'planned', which follows the target (rank correlation 1.0000). "
+        "Leave out what you do not know before the target 'sold'."
     ]
