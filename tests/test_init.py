@@ -219,13 +219,27 @@ def test_data_alone_gives_its_name_to_the_project(command: Command, here: Path) 
     said = command("init", "book.txt")
 
     assert (said.status, said.err) == (0, "")
-    assert said.out.splitlines()[0] == "data     book.txt: the project's folder is book, named after the data"
+    assert said.out.splitlines()[0] == "data     book.txt: the project's folder is book"
     assert Project.open(here / "book").catalogue.pipeline("book").domain == "generation"
     again = command("init", "--data", "book.txt")
     assert again.err.startswith("error: book: exists already")
     assert "gristmill init PROJECT --data photos" in command("init", "book").err.replace("book", "photos")
     assert "no such file" in command("init", "bok.txt").err
     assert "gristmill init PROJECT --data FILE" in command("init").err
+
+
+def test_a_file_without_an_ending_gives_a_project_another_name(command: Command, here: Path) -> None:
+    (here / "book").write_text("pages,price\n" + "".join(f"{at % 37},{at % 11}.5\n" for at in range(60)))
+
+    assert command("init", "book").status == 0
+    assert Project.open(here / "book_project").catalogue.pipeline("book").domain == "tabular"
+
+
+def test_a_name_with_a_version_is_that_of_a_project(command: Command, here: Path) -> None:
+    said = command("init", "v1.2")
+
+    assert said.err.startswith("error: --data: missing.")
+    assert "gristmill init v1.2 --data FILE" in said.err
 
 
 def test_a_project_inside_another_is_warned_about(command: Command, here: Path) -> None:

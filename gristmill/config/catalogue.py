@@ -171,6 +171,8 @@ def read(root: Path, changes: Mapping[str, tuple[str, ...]]) -> Catalogue:
     pipelines: dict[str, Pipeline] = {}
     for pipeline in valid:
         settings, assignments = {**pipeline.tables}, changes.get(pipeline.name, ())
+        if not assignments:
+            problems.extend(_unread_columns(pipeline))
         if schema := read_schema(root, pipeline.name, domain_of(pipeline.domain).schema, problems):
             settings[SCHEMA] = schema
             if not assignments:  # they may leave out a column that the schema names
@@ -276,6 +278,15 @@ def _denied_columns(pipeline: Pipeline, patterns: Iterable[str]) -> Iterator[Pro
                 where = f"{PIPELINES_FILE} [pipelines.{pipeline.name}.{table}]"
                 reason = f"the column {column!r} is denied by {pattern!r} in [defaults] deny."
                 yield Problem(where, f"{reason} Name another, or leave it out.", key, key)
+
+
+def _unread_columns(pipeline: Pipeline) -> Iterator[Problem]:
+    """Yield a problem for each column that the source has a setting for and that ingest does not read."""
+    known = [column for _, column in columns(pipeline.tables["ingest"])]
+    for name in getattr(pipeline.tables["source"], "missing_in", ()):
+        if name not in known:
+            where = f"{PIPELINES_FILE} [pipelines.{pipeline.name}.source]"
+            yield Problem(where, unknown_name("column", name, known), "missing_in", "missing_in")
 
 
 def restore_settings(domain: str, values: Mapping[str, Any]) -> dict[str, Settings]:

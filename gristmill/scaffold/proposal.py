@@ -126,13 +126,18 @@ def _printable(text: str) -> str:
 
 def check_new_project(folder: Path) -> None:
     """Raise `RequestError` if no project can be written to a folder, or if it has a `pipelines.toml` already."""
-    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    existing = _existing(folder)
     if not existing.is_dir():
         raise RequestError(f"{existing}: a file, so no project can be made there. Name a folder.")
     if (folder / PIPELINES_FILE).exists():
         raise RequestError(f"{folder / PIPELINES_FILE} exists already, and is kept. Name another folder, or edit it.")
     if not os.access(existing, os.W_OK | os.X_OK):
         raise _not_writable(folder, existing, "no write permission")
+
+
+def _existing(folder: Path) -> Path:
+    """Return the folder, or else the nearest one above it that exists."""
+    return next(path for path in (folder, *folder.parents) if path.exists())
 
 
 def _not_writable(folder: Path, existing: Path, reason: str) -> RequestError:
@@ -150,7 +155,7 @@ def write_project(folder: Path, name: str, proposal: Proposal) -> Path:
     """
     text = as_toml(name, proposal)
     _check_loads(text)
-    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    existing = _existing(folder)
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     files = {folder / PIPELINES_FILE: text}
     if not (folder / ".gitignore").exists():

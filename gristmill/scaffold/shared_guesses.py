@@ -77,13 +77,14 @@ def list_classes(counts: Mapping[str, int]) -> str:
 def silenced(*modules: str) -> Iterator[None]:
     """Switch off the log messages of modules, which would repeat notes."""
     loggers = [logging.getLogger(module) for module in modules]
+    before = [logger.disabled for logger in loggers]
     for logger in loggers:
         logger.disabled = True
     try:
         yield
     finally:
-        for logger in loggers:
-            logger.disabled = False
+        for logger, was_disabled in zip(loggers, before, strict=True):
+            logger.disabled = was_disabled
 
 
 def folder_guesses(data: Data, files: Iterable[Path], nested: bool = False) -> list[Guess]:

@@ -240,28 +240,30 @@ class SampledTable:
         formats = [*self.formats, Guess("values", values, "so that these columns can be read as numbers")]
         return replace(self, source=_source([*self.layout, *formats]), columns=columns, formats=formats)
 
-    def with_marks_as_empty(self) -> "SampledTable":
+    def with_marks_as_empty(self, names: Collection[str] | None = None) -> "SampledTable":
         """Return the table with empty cells for marks such as NA in names and texts, where they cannot be values.
 
-        A column with empty cells may distinguish them from its marks, so both stay.
+        This is done in all columns, or in those with the names. A column with empty cells may distinguish them from its
+        marks, so both stay.
         """
         formats = [guess for guess in self.formats if guess.key != "missing"]
         in_numbers = [guess for guess in self.formats if guess.key == "missing"]
         marks = {mark for guess in in_numbers for mark in guess.value}
-        marked = {name: column for name, column in self.columns.items() if column.marks}
+        read = self.columns if names is None else names
+        marked = {name: column for name, column in self.columns.items() if name in read and column.marks}
         sure = {name: column.sure_marks(marks) for name, column in marked.items() if not column.empty}
         marks = marks.union(*sure.values())
-        names = [name for name, of_column in sure.items() if of_column and of_column >= marks & marked[name].marks]
-        if not names:
+        cleaned = [name for name, of_column in sure.items() if of_column and of_column >= marks & marked[name].marks]
+        if not cleaned:
             return self
         columns = dict(self.columns)
-        for name in names:
+        for name in cleaned:
             cells = columns[name].cells
             columns[name] = replace(columns[name], cells=cells.mask(cells.str.strip().isin(marks)))
         why = in_numbers[0].why if in_numbers else "treated as empty in the columns below"
         formats.append(Guess("missing", sorted(marks), why))
         formats.append(
-            Guess("missing_in", names, "further columns in which a mark and an empty cell are the same value")
+            Guess("missing_in", cleaned, "further columns in which a mark and an empty cell are the same value")
         )
         return replace(self, source=_source([*self.layout, *formats]), columns=columns, formats=formats)
 

@@ -52,6 +52,7 @@ def propose(data: Data, target: str | None = None, options: ForecastOptions = NO
     # Write the settings, and try them on the table.
     columns = [Guess("target", chosen.name, why), task, *roles.guesses, *split.columns]
     settings = Ingest.model_validate(values_of(columns))
+    table = read_table(data).with_marks_as_empty([chosen.name, *(column.name for column in roles.inputs)])
     parts = split.guesses(count)
     warning = _try_stages(table, settings, parts)
     model = auto_guesses("tabular", ingest=settings)

@@ -43,9 +43,10 @@ def choose_target_column(table: SampledTable, requested: str | None = None) -> t
     named = _named_classes(classes)
     outcome = named_outcome(numbers) if numbers and numbers[-1].first_bad is None else None
     last = _last_class(columns, classes, numbers, outcome)
-    two = [column for column in classes if column.distinct == 2 and not outcome and not is_usual_input(column)]
-    states = [column for column in two if names_outcome(column, _STATES)]
-    likely = [*named, *([outcome] if outcome else []), *last, *states, *reversed(numbers), *reversed(classes)]
+    two = [column for column in classes if column.distinct == 2 and not is_usual_input(column)]
+    states = [column for column in two if names_outcome(column, _STATES) and not outcome]
+    flags = [column for column in two if column.numbers is None]
+    likely = [*named, *([outcome] if outcome else []), *last, *states, *flags[::-1], *numbers[::-1], *classes[::-1]]
     for found, why in (
         (named, "chosen by its name"),
         (last, f"the last column, {len(columns) - 1} others"),

@@ -87,7 +87,7 @@ def at_step(number: int, act: Act, root: Path, lasting: bool = False, removals: 
 @cache
 def _listen() -> None:
     """Hear what Python tells of its doings; a hook cannot be taken off again."""
-    sys.addaudithook(lambda event, given: [hear(event, given) for hear in _heard] and None)
+    sys.addaudithook(lambda event, given, heard=_heard: [hear(event, given) for hear in heard] and None)
 
 
 def _writes(flags: int | None) -> bool:

@@ -101,10 +101,10 @@ def init(
 
     # Print the guesses with their reasons, and the next command.
     if not folder:
-        typer.echo(f"data     {data}: the project's folder is {project}, named after the data\n")
+        typer.echo(f"data     {data}: the project's folder is {project}\n")
     for line in proposal_lines(proposal, console.terminal_width()):
         typer.echo(line)
-    typer.echo(f"\nwritten  {path}, with a reason for each guess. Check the guesses.")
+    typer.echo(f"\n{console.wrapped(f'written  {path}, with a reason for each guess. Check the guesses.', ' ' * 9)}")
     for line in _advice(project, pipeline):
         typer.echo(console.wrapped(line, " " * 9))
     change_folder = "" if project.resolve() == Path.cwd() else f"cd {shlex.quote(str(project))} && "
@@ -113,7 +113,8 @@ def init(
 
 def _is_data(argument: str) -> bool:
     """Return whether the only argument names data, which a project's folder does not: a URL, a pattern or a file."""
-    return "://" in argument or bool(Path(argument).suffix) or Path(argument).is_file()
+    is_version = Path(argument).suffix[1:].isdigit()  # v1.2
+    return "://" in argument or bool(Path(argument).suffix and not is_version) or Path(argument).is_file()
 
 
 def _missing_data(folder: str | None) -> RequestError:
@@ -130,6 +131,8 @@ def _folder_named_after(data: str, name: str | None) -> Path:
     from gristmill.scaffold.proposal import pipeline_name
 
     folder = Path(pipeline_name(name, data.rstrip("/").rpartition("/")[2]))
+    if folder.is_file():
+        folder = Path(f"{folder}_project")  # the data itself is named so
     if folder.exists():
         raise RequestError(
             f"{folder}: exists already, so the project is not named after its data. Name a folder: gristmill init "

@@ -565,6 +565,18 @@ def test_a_denied_column_is_one_line_with_pipeline_key_column_and_pattern(
     assert raised.value.exit_status == 2
 
 
+def test_a_mark_in_a_column_that_is_not_read_is_a_problem(tmp_path: Path) -> None:
+    marks = TABLE.format("tabular", "csv", ', missing = ["NA"], missing_in = ["tonw"]').format()
+    pipeline = 'ingest = { target = "price", categories = ["town"] }\nmodel.kind = "dense"\n'
+    write_denied(tmp_path, marks + pipeline, deny="[]")
+    with pytest.raises(RequestError) as raised:
+        load(tmp_path)
+    (line,) = unnumbered(raised.value).splitlines()
+    assert line.startswith(
+        "pipelines.toml [pipelines.it.source] missing_in: unknown column 'tonw'. Did you mean 'town'?"
+    )
+
+
 def test_columns_that_no_pattern_matches_are_taken(tmp_path: Path) -> None:
     write_denied(tmp_path, ROWS.format('target = "emails", numbers = "customer"'))
     assert "it" in load(tmp_path).pipelines
