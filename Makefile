@@ -15,7 +15,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE # byte code makes the second run start faster
 
-.PHONY: run ci test test-domains test-rest test-slow slow-units slow-flows slow-processes faults audit lint docs bench competitions schema lock dist clean
+.PHONY: run ci test test-domains test-rest test-slow slow-processes slow-flows slow-units slow-commands faults audit lint docs bench competitions schema lock dist clean
 
 run: .venv/installed
 	$(BIN)/gristmill run co2
@@ -35,20 +35,23 @@ test-rest:
 	$(BIN)/pytest -m "not slow" tests $(DOCTESTS) $(DOMAINS:%=--ignore=%)
 
 test-slow: .venv/installed-dev
-	$(MAKE) --no-print-directory --jobs=3 slow-units slow-flows slow-processes
+	$(MAKE) --no-print-directory --jobs=4 slow-processes slow-flows slow-units slow-commands
 
 slow-units:
-	$(BIN)/pytest -m slow tests/gristmill tests/faults
+	$(BIN)/pytest -m slow tests/gristmill
 
 slow-flows:
-	$(BIN)/pytest -m slow tests --ignore=tests/gristmill --ignore=tests/faults $(PROCESSES:%=--ignore=%)
+	$(BIN)/pytest -m slow tests/flows
+
+slow-commands:
+	$(BIN)/pytest -m slow tests --ignore=tests/gristmill --ignore=tests/flows $(PROCESSES:%=--ignore=%)
 
 slow-processes:
 	$(BIN)/pytest -m slow $(PROCESSES)
 
 # The parts differ in length, and each leaves a core idle now and then: in one pool, another part uses it. Long parts start first.
 ci: .venv/installed-dev
-	$(MAKE) --no-print-directory --jobs=4 lint slow-processes slow-units slow-flows test-domains test-rest
+	$(MAKE) --no-print-directory --jobs=5 lint slow-processes slow-flows slow-units slow-commands test-domains test-rest
 
 faults: .venv/installed-dev
 	GRISTMILL_FAULTS=full $(BIN)/pytest -m fault --scoreboard -o faulthandler_timeout=0 tests
