@@ -47,6 +47,7 @@ def choose_target_column(table: SampledTable, requested: str | None = None) -> t
     states = [column for column in two if names_outcome(column, _STATES) and not outcome]
     flags = [column for column in two if column.numbers is None]
     likely = [*named, *([outcome] if outcome else []), *last, *states, *flags[::-1], *numbers[::-1], *classes[::-1]]
+    likely.sort(key=is_usual_input)
     for found, why in (
         (named, "chosen by its name"),
         (last, f"the last column, {len(columns) - 1} others"),
