@@ -59,7 +59,8 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
     layout = fit_layout(train, summary, preprocess.scale)
     layout = replace(layout, ordered=preprocess.split == "last", group=preprocess.group)
     # 5. Warn of columns that hold the target: they will not be known when the model is used.
-    for leak in find_leaks(train[layout.target], train[[*layout.columns]], layout.numbers):
+    is_heard = logger.isEnabledFor(logging.WARNING)
+    for leak in find_leaks(train[layout.target], train[[*layout.columns]], layout.numbers) if is_heard else ():
         logger.warning(
             "the target %r %s in all training rows in which it is not empty. Leave %s out of ingest unless known "
             "before the target",
