@@ -65,7 +65,7 @@ def other_hash(project: Path) -> None:
     ("change", "message"),
     [
         (empty, "[pipelines.shapes.source] path: no file .jpg or .jpeg or .png"),
-        (one_photo, "classes with fewer than 2 photos that can be used: 1 'alone'. Add photos"),
+        (one_photo, "1 class has fewer than 2 photos that can be used: 1 'alone'. Add photos"),
         (truncated, "1 of 16 photos cannot be used, more than ingest.corrupt = 0.01 allows: disc/0000.jpg: truncated"),
         (replaced("filters = [4]", "filters = [4, 4, 4, 4, 4, 4]"), "model.filters"),
         (other_hash, f"but sha256 = {'0' * 64} is expected"),

@@ -700,7 +700,7 @@ def test_all_rare_classes_are_named_and_do_not_change_the_split(
     draft = proposed(CASES | {"sold": DAYS, "sick": [*["a", "b"] * 98, "c", "d", "d", "e"]}, target="sick")
 
     assert draft.notes[0] == (
-        "classes of the target 'sick' with fewer than 2 rows: 1 'c', 1 'e'. They are only trained on and cannot be "
+        "2 classes of the target 'sick' have fewer than 2 rows: 1 'c', 1 'e'. They are only trained on and cannot be "
         'tested, unless the source names their set. Add rows, merge classes, or set ingest.rare_classes = "drop".'
     )
     assert caplog.messages == []

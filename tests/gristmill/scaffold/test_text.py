@@ -67,7 +67,7 @@ def test_a_class_of_one_text_is_noted(tmp_path: Path, caplog: pytest.LogCaptureF
     (tmp_path / "texts/c/only.txt").write_text("Ein einsamer Text")
     draft = propose(data_at(str(tmp_path / "texts"), tmp_path))
 
-    assert draft.notes[0].startswith("classes with fewer than 2 texts: 1 'c'. They are only trained on and cannot be")
+    assert draft.notes[0].startswith("1 class has fewer than 2 texts: 1 'c'. They are only trained on and cannot be")
     assert caplog.messages == []
 
 

@@ -187,7 +187,7 @@ def test_a_class_of_one_photo_is_noted(tmp_path: Path, caplog: pytest.LogCapture
     write_photos(tmp_path / "pets", "owl", count=1)
     draft = proposed(tmp_path / "pets", tmp_path)
 
-    assert draft.notes[0].startswith("classes with fewer than 2 photos that can be read: 1 'owl'. They are only")
+    assert draft.notes[0].startswith("1 class has fewer than 2 photos that can be read: 1 'owl'. They are only")
     assert caplog.messages == []
 
 

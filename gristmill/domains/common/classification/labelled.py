@@ -143,35 +143,40 @@ def select_classes(
     rare = {name: count for name, count in count_by_class(index, classes).items() if count < settings.min_examples}
     if not rare:
         return UsableClasses(index, [*classes], [])
-    few = f"classes{of_target} with fewer than {count_of(settings.min_examples, f'{example}s')}{which}"
-    few += f": {list_counts(rare)}"
+    have = "has" if len(rare) == 1 else "have"
+    fewer = f"{have} fewer than {count_of(settings.min_examples, f'{example}s')}{which}: {list_counts(rare)}."
+    told = f"{count_of(len(rare), 'classes')}{of_target} {fewer}"
     remedy = f"Add {example}s, merge classes"
     if target and len(classes) > len(index) / 2:
         remedy = f'If the target is a number, set ingest.task = "regression". {remedy}'
-    # 2. Refuse them if the settings say so, or if too few classes are left.
-    common, policy = [name for name in classes if name not in rare], settings.rare_classes
-    if policy == "error":
-        raise DataError(f'{few}. {remedy}, or set ingest.rare_classes = "keep" or "drop".')
-    if len(common) < 2 and (policy == "drop" or not (index["part"] == "test").any()):
-        raise DataError(
-            f"{few}. A classifier needs at least two other classes, to train and to test on. {remedy}, or lower "
-            "ingest.min_examples."
-        )
-    if policy == "drop":
+    # 2. Refuse them, leave them out, or say that they are not tested.
+    common = [name for name in classes if name not in rare]
+    _check_rare_classes(index, common, settings.rare_classes, told, remedy)
+    if settings.rare_classes == "drop":
         kept = _only_classes(index, classes, common)
         left_out = count_of(len(index) - len(kept), f"{example}s")
-        logger.warning("%s: left out, because ingest.rare_classes = 'drop'. %s", left_out, few)
+        logger.warning("%s: left out, because ingest.rare_classes = 'drop'. %s", left_out, told)
         return UsableClasses(kept, common, [])
-    # 3. Otherwise say that they are not tested.
     if empty := [name for name, count in rare.items() if not count]:
         raise DataError(
             f"classes without a {example}{which}: {', '.join(map(repr, empty))}. Add {example}s, or set "
             'ingest.rare_classes = "drop".'
         )
-    warning = f"{few}. They are only trained on and cannot be tested, unless the source names their set. {remedy}"
+    warning = f"{told} They are only trained on and cannot be tested, unless the source names their set. {remedy}"
     warning += ', or set ingest.rare_classes = "drop".'
     logger.warning("%s", warning)
     return UsableClasses(index, [*classes], [*rare], warning)
+
+
+def _check_rare_classes(index: pd.DataFrame, common: Sequence[str], policy: str, told: str, remedy: str) -> None:
+    """Raise `DataError` if rare classes are refused, or if too few others are left; `told` names the rare ones."""
+    if policy == "error":
+        raise DataError(f'{told} {remedy}, or set ingest.rare_classes = "keep" or "drop".')
+    if len(common) < 2 and (policy == "drop" or not (index["part"] == "test").any()):
+        raise DataError(
+            f"{told} A classifier needs at least two other classes, to train and to test on. {remedy}, or lower "
+            "ingest.min_examples."
+        )
 
 
 def _only_classes(index: pd.DataFrame, classes: Sequence[str], kept: Sequence[str]) -> pd.DataFrame:

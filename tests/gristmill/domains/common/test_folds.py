@@ -26,7 +26,8 @@ def test_the_only_example_of_a_class_is_fitted_in_all_folds(groups: Labels | Non
     made = LearningSet(np.arange(9), np.arange(9, 12), labels, groups, ordered).folds(3)
 
     assert all(11 in split.fit and 11 not in split.predict and len(split.predict) for split in made)
-    assert LearningSet(np.arange(2), np.arange(2, 3), np.arange(3)).folds(3)  # each of a class of its own
+    of_one_each = LearningSet(np.arange(2), np.arange(2, 3), np.arange(3)).folds(3)
+    assert [split.predict.tolist() for split in of_one_each] == [[0], [1], [2]]
 
 
 def test_folds_are_of_the_positions_of_the_data() -> None:

@@ -25,7 +25,7 @@ RANDOM = np.random.default_rng(0)
 SIZE = RANDOM.uniform(20, 200, 60).round(1)
 KIND = np.where(SIZE + RANDOM.normal(0, 9, 60) > 80, "house", "flat").astype(object)
 KIND[[0, 59]], KIND[[7, 8]], KIND[[20, 30, 40]] = ["castle", "tent"], "hut", "barn"
-FEW = "classes of the target 'kind' with fewer than 2 rows: 1 'castle', 1 'tent'"
+FEW = "2 classes of the target 'kind' have fewer than 2 rows: 1 'castle', 1 'tent'"
 CSV = Csv(kind="csv", path="homes.csv")
 LAST = Preprocess(split="last")
 

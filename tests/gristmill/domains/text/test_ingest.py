@@ -161,7 +161,7 @@ def test_what_cannot_be_used_is_refused_by_file_and_row(
         (
             rows("a", "b", "a"),
             {},
-            "classes with fewer than 2 texts: 1 'b'. A classifier needs at least two other classes, to train and to "
+            "1 class has fewer than 2 texts: 1 'b'. A classifier needs at least two other classes, to train and to "
             "test on. Add texts, merge classes, or lower ingest.min_examples.",
         ),
         (
@@ -299,7 +299,7 @@ def test_a_folder_with_a_lonely_text_is_prepared(tmp_path: Path, policy: Any, ca
 
     index = read_table(tmp_path / "prepared/index.parquet")
     assert len(caplog.messages) == 1
-    assert "classes with fewer than 2 texts: 1 'c', 1 'd'" in caplog.text
+    assert "2 classes have fewer than 2 texts: 1 'c', 1 'd'" in caplog.text
     if policy == "drop":
         assert counts == {"texts": 7, "classes": 2, "of_dropped_classes": 2}
         assert sorted(set(index["label"])) == [0, 1]

@@ -181,7 +181,7 @@ def test_a_photo_of_too_many_pixels_is_left_out(tmp_path: Path) -> None:
         ([], None, "the source holds no photos. Expected JPEG, PNG, WebP, TIFF, BMP or GIF files."),
         ([TEXT, PIXEL], None, "b/pixel.png: 1 x 1 pixels, which show nothing. Fix or remove them."),
         (photos({"a": 5}), None, "all 5 photos are of one class, 'a': a classifier needs at least two"),
-        (photos({"a": 5, "b": 1}), None, "classes with fewer than 2 photos that can be used: 1 'b'. A classifier"),
+        (photos({"a": 5, "b": 1}), None, "1 class has fewer than 2 photos that can be used: 1 'b'. A classifier"),
         (photos({"a": 5, "b": 5}), ["a", "b", "c"], "classes without a photo that can be used: 'c'."),
         (photos({"a": 5, "b": 5}), ["a", "c"], "label 'b' is none of the source's 2 classes"),
         (

@@ -28,7 +28,7 @@ def test_labels_are_positions_of_classes() -> None:
 
 
 INDEX = pd.DataFrame({"label": [0, 0, 1, 2, 0, 3, 4, 3, 3], "part": pd.Series([None] * 9, dtype=object)})
-FEW = "classes with fewer than 3 photos: 1 'b', 1 'c', 1 'e'"
+FEW = "3 classes have fewer than 3 photos: 1 'b', 1 'c', 1 'e'"
 
 
 def test_rare_classes_are_kept_and_named_in_one_warning(caplog: pytest.LogCaptureFixture) -> None:
@@ -48,7 +48,7 @@ def test_rare_classes_are_dropped_and_the_others_numbered_anew(caplog: pytest.Lo
     assert (used.classes, used.rare, used.rarity()) == (["a", "d"], [], {})
     assert used.index["label"].tolist() == [0, 0, 0, 1, 1, 1]
     assert used.index.index.tolist() == [0, 1, 4, 5, 7, 8]
-    assert caplog.messages == [f"3 photos: left out, because ingest.rare_classes = 'drop'. {FEW}"]
+    assert caplog.messages == [f"3 photos: left out, because ingest.rare_classes = 'drop'. {FEW}."]
 
 
 @pytest.mark.parametrize(
