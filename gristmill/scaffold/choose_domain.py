@@ -20,6 +20,7 @@ from gristmill.scaffold.time_columns import (
     counts_rows,
     find_times,
     gap_ratio,
+    holds_unread_times,
     irregular_share,
     is_named_like_time,
 )
@@ -135,6 +136,14 @@ def _find_series(table: SampledTable) -> tuple[str, str]:
 def _no_times(table: SampledTable) -> str:
     """Return that no column holds times, and whether the names of columns look like them."""
     years = [name for name in table.columns if re.fullmatch(r"[A-Za-z]?(19|20)\d\d", name)]
+    unread = [column.name for column in table.columns.values() if holds_unread_times(column)]
+    if unread:
+        return f"no column holds times that can be read, but {unread[0]!r} is named like one: check the domain"
     if len(years) < MIN_TIMES:
         return "no column holds times"
-    return f"no column holds times, but {years[0]!r} to {years[-1]!r} are named like years: check the domain"
+    others = [name for name in table.columns if name not in years]
+    melt = f"frame.melt({others[:3]}, var_name='year', value_name='value')"
+    return (
+        f"no column holds times, but {years[0]!r} to {years[-1]!r} are named like years: check the domain. A forecast "
+        f"needs a row for each time, as a function of source.prepare can return: {melt}"
+    )

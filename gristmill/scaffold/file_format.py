@@ -36,6 +36,8 @@ _SIGNS = r"[\W_]+"
 _BYTE_ORDER_MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 _MIN_SHARE = 0.9  # minimum share of cells that are numbers for a column to count
+MONTHS_WITH_POINTS = {"%m.%Y": r"(0?[1-9]|1[0-2])\.(19|20)\d\d", "%Y.%m": r"(19|20)\d\d\.(0[1-9]|1[0-2])"}
+"""Patterns of months that look like numbers, by their format."""
 _MARKS = "[.,'’ \u00a0\u2009\u202f]"
 _NUMBER = rf"(?:{grouped_digits(_MARKS)}|[-+]?\d*)(?:[.,]?\d+)?"
 _CURRENCIES = r"[$€£¥₹]|[A-Z]{1,2}\$|USD|EUR|GBP|CHF|JPY|CNY|INR|AUD|CAD|NZD|SEK|NOK|DKK|PLN|CZK|BRL|MXN|ZAR|KRW|TRY"
@@ -86,7 +88,10 @@ def dialect_guesses(path: Path) -> list[Guess]:
     # Look at the header, at the last rows, and at spaces in all others.
     header, *others = rows
     if all(re.fullmatch(r"[-+]?\d[\d.,:/eE+-]*", cell.strip()) for cell in header):
-        raise DataError(f"{path}: the first line, {short_repr(header)}, has no column names. Add a line of names.")
+        raise DataError(
+            f"{path}: the first line, {short_repr(header)}, has no column names. Add a line above it with "
+            f"{count_of(width, 'names')}{f' separated by {separator!r}' * (width > 1)}."
+        )
     if _is_header_too(others):
         guesses.append(Guess("header_rows", 2, "no cell of the second row is a number, but those below are"))
     if footer := _find_footer(_split_rows(end, separator), rows, end.endswith(("\n", "\r"))):
@@ -281,7 +286,8 @@ def format_guesses(columns: Mapping[str, "pd.Series[Any]"], separator: str) -> l
             units[name] = unit
             example = str(cells.iloc[0])
             cells = without_unit(cells, unit).dropna()
-        if len(cells) and cells.str.fullmatch(_NUMBER).mean() >= _MIN_SHARE:
+        are_months = any(cells.str.fullmatch(pattern).all() for pattern in MONTHS_WITH_POINTS.values())
+        if len(cells) and not are_months and cells.str.fullmatch(_NUMBER).mean() >= _MIN_SHARE:
             _collect_evidence(name, cells, evidence)
     guesses = _choose_marks(evidence, separator)
     if units:

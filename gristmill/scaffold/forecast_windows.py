@@ -28,6 +28,7 @@ from gristmill.scaffold.proposal import ForecastOptions, Guess, values_of
 from gristmill.settings.number_text import format_number
 
 _MAX_HISTORY, _MAX_HORIZON = 168, 24  # observations, for series with many a day
+_DAYS_IN_A_YEAR = 365
 _MAX_MULTIPLE = 20  # a season longer than so many usual ones is one of its own
 _MIN_FORECASTS = 50  # forecasts to choose models on that do not overlap; with fewer, a backtest is added
 
@@ -322,6 +323,8 @@ def _guess_season(series: Ingested, test: float, per_series: bool) -> list[Guess
         multiple = season and not is_finer_than_a_day(series.frequency) and _is_multiple(season, usual)
         if not season or usual % season == 0 or multiple:
             return [Guess("season", usual, f"values in a season, as usual at frequency {series.frequency}")]
+    if season and series.frequency == "D" and abs(season - _DAYS_IN_A_YEAR) <= 0.01 * _DAYS_IN_A_YEAR:
+        return [Guess("season", _DAYS_IN_A_YEAR, "found: the values repeat each year")]
     if season:
         return [Guess("season", season, "found: the values repeat at this distance")]
     return [Guess("season", 0, "no season found in most of the longest series")] if per_series else []

@@ -226,10 +226,9 @@ class SampledTable:
         return self.columns[name]
 
     def with_words_as_numbers(self, names: Iterable[str]) -> "SampledTable":
-        """Return the table with those of the columns as numbers that hold yes and no, in a CSV file."""
-        if not isinstance(self.source, Csv):
-            return self
-        values = {name: words_of_numbers(self.columns[name].unmarked) for name in names if name in self.columns}
+        """Return the table with those of the columns as numbers that hold yes and no, or booleans in other files."""
+        words_in = words_of_numbers if isinstance(self.source, Csv) else _numbers_of_booleans
+        values = {name: words_in(self.columns[name].unmarked) for name in names if name in self.columns}
         values = {name: words for name, words in values.items() if words}
         if not values:
             return self
@@ -237,6 +236,8 @@ class SampledTable:
         for name, words in values.items():
             numbers = parse_numbers(columns[name].unmarked, values=words)
             columns[name] = replace(columns[name], numbers=numbers)
+        if not isinstance(self.source, Csv):
+            return replace(self, columns=columns)  # the source reads booleans as 1 and 0
         formats = [*self.formats, Guess("values", values, "so that these columns can be read as numbers")]
         return replace(self, source=_source([*self.layout, *formats]), columns=columns, formats=formats)
 
@@ -378,9 +379,15 @@ def _typed_column(source: Jsonl | Parquet, files: tuple[Path, ...], name: str) -
         # The others may be numbers.
         unmarked = cells.mask(cells.str.strip().isin(marks))
         as_numbers = _try_read(source.model_copy(update={"missing": tuple(marks)}), files, [], [name])
-    booleans = {*cells.dropna().unique()} in ({"true"}, {"false"}, {"true", "false"})  # names, as in a CSV file
-    numbers = as_numbers.frame[name] if isinstance(as_numbers, Rows) and not booleans else None
+    are_names = bool(_numbers_of_booleans(cells))  # as in a CSV file
+    numbers = as_numbers.frame[name] if isinstance(as_numbers, Rows) and not are_names else None
     return rows, SampledColumn(name, cells, numbers, unmarked)
+
+
+def _numbers_of_booleans(cells: "pd.Series[Any]") -> dict[str, int]:
+    """Return the numbers that true and false mean; empty if there are other cells."""
+    found = {*cells.dropna().unique()}
+    return {"true": 1, "false": 0} if found and found <= {"true", "false"} else {}
 
 
 def _try_read(

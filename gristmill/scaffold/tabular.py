@@ -24,6 +24,7 @@ from gristmill.scaffold.target_column import leak_notes, left_out_notes, possibl
 from gristmill.util.table_io import read_document
 
 _MIN_ROWS = 10
+_ONLY_COLUMN = "There is no other column: add one, or a column of times for a forecast of these values."
 
 
 def propose(data: Data, target: str | None = None, options: ForecastOptions = NO_OPTIONS) -> Proposal:
@@ -47,7 +48,7 @@ def propose(data: Data, target: str | None = None, options: ForecastOptions = NO
     split = Split(part, group, None if part else time_column(roles.columns["dates"], classes))
     left_out = {**roles.left_out, **split.left_out}
     if not roles.inputs:
-        reasons = " ".join([*left_out_notes(left_out), *leak_notes(leaks, chosen.name)]) or "There is no other column."
+        reasons = " ".join([*left_out_notes(left_out), *leak_notes(leaks, chosen.name)]) or _ONLY_COLUMN
         raise table.error(f"no column to predict {chosen.name!r} from. {reasons}")
     # Write the settings, and try them on the table.
     columns = [Guess("target", chosen.name, why), task, *roles.guesses, *split.columns]

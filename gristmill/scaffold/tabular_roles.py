@@ -12,6 +12,7 @@ from gristmill.errors import count_of, short_repr
 from gristmill.scaffold.proposal import Guess
 from gristmill.scaffold.table import SampledColumn, SampledTable
 from gristmill.scaffold.target_column import describe_texts
+from gristmill.scaffold.time_columns import holds_unread_times
 
 _MIN_FILLED, _MIN_FILLED_SHARE = 10, 0.02  # cells of a mostly empty input; whether few are filled is often a leak
 _OTHER_DATE = r"\d{1,4}([./-])\d{1,2}\1\d{1,4}(\D.*)?|(19|20)\d{6}T\d{4,6}"  # 31.01.2024 or 20240131T0900
@@ -103,6 +104,8 @@ def _choose_role(table: SampledTable, column: SampledColumn) -> tuple[str, str]:
         return "", f"{column.why_not_numbers} to use it"
     if date_role := _choose_date_role(table, column):
         return date_role
+    if holds_unread_times(column):
+        return "", describe_texts(column)
     if column.distinct <= min(MAX_ENCODED_NAMES, max(2, filled / 5)):
         return "categories", ""
     # Something can be learned from words that 5 rows, and between 1 % and 90 % of all rows, have. Most cells need one.

@@ -17,13 +17,15 @@ from gristmill.domains.timeseries.data.grid import infer_frequency, on_grid
 from gristmill.domains.timeseries.data.times import PARTS, guess_format, read_times
 from gristmill.domains.timeseries.settings import Ingest
 from gristmill.errors import DataError, short_repr
+from gristmill.scaffold.file_format import MONTHS_WITH_POINTS
 from gristmill.scaffold.table import SampledColumn, SampledTable, words_of
 from gristmill.sources.rows import Rows
 
 _TIME_WORDS = {"date", "dates", "datetime", "datum", "time", "times", "timestamp", "ds", "period", "year", "yr", "jahr"}
 _TIME_WORDS |= {"month", "week", "day", "hour", "quarter", "t", "step", "index", "obs", "unnamed"}
 _TIME_WORDS |= {"ts", "dt", "epoch", "unix", "unixtime", "when"}
-_TIME_WORDS |= {"zeit", "uhrzeit", "monat", "woche", "mois", "mes", "fecha"}
+_TIME_WORDS |= {"zeit", "zeitpunkt", "stichtag", "uhrzeit", "monat", "woche", "mois", "mes", "fecha"}
+_DATE_WORDS = {"date", "dates", "datetime", "datum", "fecha", "day", "week", "month", "monat"}
 _COUNTING_WORDS = {"id", "index", "no", "nr", "obs", "unnamed"}
 _DAY_FIRST = ("%d/%m/%Y", "%d.%m.%Y", "%d-%m-%Y", "%d.%m.%y", "%d/%m/%y")  # the first cell may look like month first
 _HOURS_OF_12 = (" %I:%M %p", " %I:%M:%S %p")  # which pandas does not guess
@@ -32,12 +34,15 @@ _FORMATS = (
     *(day + hour for day in _DAY_FIRST for hour in ("", " %H:%M", " %H:%M:%S", *_HOURS_OF_12)),
     *(day + hour for day in ("%m/%d/%Y", "%Y-%m-%d", "%d %b %Y", "%d %B %Y") for hour in _HOURS_OF_12),
     *("%b-%d-%Y", "%d-%b-%Y", "%d-%b-%y", "%b-%y", "%b %Y", "%B %Y", "%Y %b", "%Y %B", "%Y-%b", "%YM%m", "%Y:%m"),
-    *("%b-%Y", "%B-%Y", "%Y-%B", "%m/%Y", "%m-%Y", "%Y/%m", "%m/%d/%y"),
+    *("%b-%Y", "%B-%Y", "%Y-%B", "%m/%Y", "%m-%Y", "%m.%Y", "%Y/%m", "%Y.%m", "%m/%d/%y", "%b %y", "%b. %Y", "%b. %y"),
 )
+_PARTS_OF_YEARS = {"quarter": "quarter", "qtr": "quarter", "week": "week", "isoweek": "week", "kw": "week"}
+_PARTS_OF_YEARS |= dict.fromkeys(("doy", "yday", "dayofyear", "julianday"), "%Y %j")
+_HOURS = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p", "%H.%M.%S", "%H.%M")
 _FORMAT_BY_DIGITS = {8: "%Y%m%d", 6: "%Y%m", 4: "%Y"}
 _UNSAFE_GUESS = re.compile("%[bBp]|^%[dm]")  # names, AM and PM, days beside months: other rows may suggest another one
 _HOUR_WORDS = {"hour", "hr", "stunde", "heure", "hora"}
-_TIME_OF_DAY = re.compile(r"\d{1,2}:\d\d(:\d\d(\.\d+)?)?(\s?[AaPp]\.?[Mm]\.?)?")
+_TIME_OF_DAY = re.compile(r"\d{1,2}([:.])\d\d(\1\d\d(\.\d+)?)?(\s?[AaPp]\.?[Mm]\.?)?")
 _WEEK = re.compile(r"\d{4}[- ]?W(eek)? ?\d{1,2}(-1)?|\d{4}-\d\d-\d\d/\d{4}-\d\d-\d\d", re.IGNORECASE)
 _EPOCH_BY_DIGITS = {10: "epoch_seconds", 13: "epoch_milliseconds"}  # counts since 1970 from 2001 on
 _MAX_SERIES_CHECKED = 100
@@ -69,10 +74,11 @@ class NoTimes(DataError):
 
 
 @lru_cache(maxsize=1)  # the choice of the domain asks first, then the proposal
-def find_times(table: SampledTable) -> TimeColumns:
+def find_times(table: SampledTable, series: Sequence[str] = ()) -> TimeColumns:
     """Return the columns of times: parts of a calendar, or one by its name, or the first that can be read as times.
 
-    If a column can be read in several ways, such as days before months, the most regular times are chosen.
+    If a column can be read in several ways, such as days before months, the most regular times are chosen. Days that
+    repeat are joined with a column of times of day, unless it names the `series`.
 
     Raises:
         NoTimes: there are none.
@@ -83,8 +89,7 @@ def find_times(table: SampledTable) -> TimeColumns:
     parts = tuple(by_name[part] for part in itertools.takewhile(by_name.__contains__, PARTS))
     if len(parts) > 1 and (times := _try_read(table, parts, None)):
         return times
-    quarters = tuple(by_name[part] for part in ("year", "quarter") if part in by_name)
-    if len(quarters) == 2 and (times := _try_read(table, quarters, "quarter")):
+    if times := _read_parts_of_years(table):
         return times
     # One column: by its name, by its cells, or one that numbers the rows.
     columns_like_times = [column for column in table.columns.values() if is_named_like_time(column.name)]
@@ -98,7 +103,7 @@ def find_times(table: SampledTable) -> TimeColumns:
             raise DataError(f"{bad}. Fix it, or remove the row.")
         for column in columns:
             if times := _read_most_regular(table, column, formats(column)):
-                return times
+                return _with_times_of_day(table, times, series)
     if bad := _bad_time(table, named, 0.3):  # the cells have several formats
         raise NoTimes(f"{bad}. Write all times in one format.")
     raise table.missing_column_error(
@@ -106,6 +111,38 @@ def find_times(table: SampledTable) -> TimeColumns:
         "years, or consecutive whole numbers: add them to the table, or name the column 'date'.",
         NoTimes,
     )
+
+
+def _read_parts_of_years(table: SampledTable) -> TimeColumns | None:
+    """Return the times of a year and its quarters, weeks or days, with hours if there are any; None if not all are."""
+    by_name = {"".join(words_of(name)): name for name in table.columns}
+    year = next((by_name[word] for word in ("year", "yr", "jahr") if word in by_name), None)
+    hour = next((by_name[word] for word in sorted(_HOUR_WORDS) if word in by_name), None)
+    if year is None:
+        return None
+    for part, time_format in ((by_name[part], known) for part, known in _PARTS_OF_YEARS.items() if part in by_name):
+        if hour and "%" in time_format and (times := _try_read(table, (year, part, hour), f"{time_format} %H")):
+            return times
+        if times := _try_read(table, (year, part), time_format):
+            return times
+    return None
+
+
+def _with_times_of_day(table: SampledTable, days: TimeColumns, series: Sequence[str]) -> TimeColumns:
+    """Return days that repeat with the times of day of another column, if these tell them apart."""
+    (name,), values = days.columns, days.values
+    repeated = int(values.duplicated().sum())
+    if not repeated or not isinstance(values, pd.DatetimeIndex) or not (values == values.normalize()).all():
+        return days
+    is_written = days.time_format is None or days.time_format.startswith("%")
+    written = days.time_format or guess_format(table.columns[name].cells) or "%Y-%m-%d"
+    for column in table.columns.values():
+        if is_written and column.name not in (name, *series) and not column.empty and holds_times_of_day(column):
+            for hours in _HOURS if column.numbers is None else ("%H",):
+                times = _try_read(table, (name, column.name), f"{written} {hours}")
+                if times and times.values.duplicated().sum() < repeated:
+                    return replace(times, other_format=days.other_format and f"{days.other_format} {hours}")
+    return days
 
 
 def gap_ratio(times: pd.Index) -> float:
@@ -144,6 +181,14 @@ def holds_times_of_day(column: SampledColumn) -> bool:
     if column.numbers is not None:
         return not _HOUR_WORDS.isdisjoint(column.words) and bool(column.numbers.between(0, 24).all())
     return bool(column.cells.astype("str").str.strip().str.fullmatch(_TIME_OF_DAY).all())
+
+
+def holds_unread_times(column: SampledColumn) -> bool:
+    """Return whether a column is named like times, and its texts hardly repeat and contain digits."""
+    if column.numbers is not None or not is_named_like_time(column.name) or column.cells.dtype.kind == "M":
+        return False
+    cells = column.cells.dropna().astype("str")
+    return 2 * column.distinct > len(cells) and bool(cells.str.contains(r"\d").mean() > 0.9)
 
 
 def _bad_time(table: SampledTable, columns: list[SampledColumn], min_share: float) -> str:
@@ -191,10 +236,16 @@ def _formats(column: SampledColumn) -> Iterator[str | None]:
         yield "quarter"
     elif _WEEK.fullmatch(first):
         yield "week"
+    elif months := _months_with_points(column):
+        yield months
     elif _holds_decimal_years(column):
         yield "decimal_year"
+    elif _holds_spreadsheet_days(column):
+        yield "excel_days"
     elif column.numbers is None or column.cells.dtype.kind == "M":
         yield from _FORMATS
+        if _begins_with_years(column):
+            yield "%y-%b"
     elif (digits := _digits(column)) in _FORMAT_BY_DIGITS and (digits != 4 or column.numbers.between(1500, 2200).all()):
         yield _FORMAT_BY_DIGITS[digits]
         if digits == 6:  # 202352 is a week
@@ -206,6 +257,24 @@ def _formats(column: SampledColumn) -> Iterator[str | None]:
 def _holds_decimal_years(column: SampledColumn) -> bool:
     numbers = column.numbers  # 1950.0 is such a year, too
     return numbers is not None and bool(numbers.between(1700, 2100).all()) and _digits(column) is None
+
+
+def _months_with_points(column: SampledColumn) -> str | None:
+    """Return the format of months such as 01.2008 and 2008.01, which look like numbers; None for other cells."""
+    cells = column.cells.astype("str").str.strip()
+    return next((months for months, pattern in MONTHS_WITH_POINTS.items() if cells.str.fullmatch(pattern).all()), None)
+
+
+def _holds_spreadsheet_days(column: SampledColumn) -> bool:
+    """Return whether a column that is named like dates holds days from 1990 to 2049 as spreadsheets count them."""
+    is_named = not _DATE_WORDS.isdisjoint(column.words)
+    return is_named and column.numbers is not None and bool(column.numbers.between(32_874, 54_788).all())
+
+
+def _begins_with_years(column: SampledColumn) -> bool:
+    """Return whether cells such as 08-Jan begin with years rather than with days: only then are they in order."""
+    times = pd.to_datetime(column.cells, format="%y-%b", errors="coerce")
+    return bool(times.notna().all()) and times.is_monotonic_increasing
 
 
 def _numbering(column: SampledColumn) -> Iterator[str]:
@@ -306,11 +375,12 @@ def _check_no_times(names: Names, table: SampledTable, times: TimeColumns) -> Na
         day, hour = times.columns[0], hours[0].name
         if times.time_format == "integer":  # such as the days of a year, which are no dates
             raise NoSeries(f"{table.rows.name}: the numbers in {day!r} repeat, once for each hour in {hour!r}.")
-        minutes = "" if hours[0].numbers is None else " + ':00'"
+        remedy = "Write them as 00:00 to 23:59."
+        if hours[0].numbers is not None:
+            remedy = f"Count them from 0 in a function of source.prepare: frame[{hour!r}].astype(int) - 1."
         raise DataError(
             f"{table.rows.where(0)}: the column {day!r} holds days, and {hour!r} times of day such as "
-            f"{short_repr(hours[0].cells.iloc[0])}. Join them in a function of source.prepare: "
-            f"frame.assign({{{day!r}: frame[{day!r}] + ' ' + frame[{hour!r}]{minutes}}}). If each time of day is a "
+            f"{short_repr(hours[0].cells.iloc[0])}, which cannot be read together. {remedy} If each time of day is a "
             f"series, use --domain timeseries --series {hour}."
         )
     return names

@@ -32,13 +32,13 @@ class Ingest(Settings):
 
     retired: ClassVar = REPLACED
 
-    time: Columns  # column of times, or columns of year, month, day, hour, minute and second in this order
+    time: Columns  # column of times, or columns of year, month, day, …, or of date and time of day, in this order
     target: Columns  # column of the values to forecast, or several columns that are forecast together
     series: Columns = ()  # column of series names, or columns that together name a series; none for a single series
     inputs: Columns = ()  # columns that the model sees in addition to the targets, but does not forecast
     known: Columns = ()  # columns with values known ahead, such as holidays
     time_format: str | None = (
-        None  # "%d/%m/%Y", integer, quarter, week, decimal_year, epoch_seconds, epoch_milliseconds; inferred if not set
+        None  # "%d/%m/%Y", integer, quarter, week, decimal_year, excel_days, epoch_seconds or epoch_milliseconds
     )
     timezone: str | None = None  # timezone of times without an offset, such as "Europe/Berlin"
     frequency: str | None = None  # pandas alias such as "MS" or "D", or a number for integers; inferred if not set

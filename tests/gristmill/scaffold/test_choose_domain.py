@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from gristmill.errors import DataError
-from gristmill.scaffold.choose_domain import choose_domain
+from gristmill.scaffold.choose_domain import choose_domain, propose
 from gristmill.scaffold.data import data_at
 
 DAYS = [f"{day:%Y-%m-%d}" for day in pd.date_range("2024-01-01", periods=60)]
@@ -87,7 +87,19 @@ def test_repeated_times_in_order_and_names_like_years_are_a_warning(tmp_path: Pa
 
     repeat = "the times in 'year' repeat, and no column names the series"
     assert (in_order[1], shuffled[1]) == (f"{repeat}: check the domain", repeat)
-    assert wide[1] == "no column holds times, but '1990' to '2009' are named like years: check the domain"
+    assert wide[1].startswith("no column holds times, but '1990' to '2009' are named like years: check the domain. A")
+    assert wide[1].endswith("frame.melt(['town'], var_name='year', value_name='value')")
+
+
+def test_times_that_cannot_be_read_are_named_and_no_text_feature(tmp_path: Path) -> None:
+    months = [f"{name} {year}" for year in range(2012, 2020) for name in ("Januar", "Mai", "Juni", "Oktober")]
+    made = {"zeitpunkt": months, "size": RANDOM.normal(size=32), "sold": RANDOM.normal(size=32)}
+    (tmp_path / "t.csv").write_text(pd.DataFrame(made).to_csv(index=False))
+    proposal = propose(data_at(str(tmp_path / "t.csv"), tmp_path), None, None, {})
+
+    assert proposal.why == "no column holds times that can be read, but 'zeitpunkt' is named like one: check the domain"
+    assert "texts" not in proposal.values()["ingest"]
+    assert any("'zeitpunkt'" in note and "with English names of months" in note for note in proposal.notes)
 
 
 def test_events_of_many_users_are_a_table(tmp_path: Path) -> None:

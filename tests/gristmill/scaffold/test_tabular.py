@@ -323,8 +323,8 @@ def test_another_target_can_be_named(proposed: Propose) -> None:
     ("columns", "said"),
     [
         ({"name": [f"a{at}" for at in range(40)]}, "no numeric column to predict ('name' holds texts such as 'a0')"),
-        ({"name": ["a", "b"] * 20}, "no column to predict 'name' from. There is no other column."),
-        ({"y": [1.5, 2.5] * 20}, "no column to predict 'y' from. There is no other column."),
+        ({"name": ["a", "b"] * 20}, "no column to predict 'name' from. There is no other column: add"),
+        ({"y": [1.5, 2.5] * 20}, "no column to predict 'y' from. There is no other column: add"),
         (
             {"id": range(40), "y": [1.5, 2.5] * 20},
             "no column to predict 'y' from. Not used: 'id', which numbers the rows",

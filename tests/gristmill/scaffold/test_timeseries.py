@@ -77,6 +77,25 @@ def test_twelve_days_or_twelve_months_are_named_as_ambiguous(proposed: Propose, 
     assert "day or month first? Check, or use" in guesses["time_format"].why
 
 
+def test_months_with_points_are_no_decimal_numbers(tmp_path: Path) -> None:
+    rows = [f"{month:%m.%Y};{str(value).replace('.', ',')}" for month, value in zip(MONTHS, values(100), strict=True)]
+    (tmp_path / "t.csv").write_text("\n".join(["Monat;Umsatz", *rows]) + "\n")
+    draft = propose(data_at(str(tmp_path / "t.csv"), tmp_path), None)
+
+    assert draft.values()["source"]["decimal"] == ","
+    assert draft.values()["ingest"]["time_format"] == "%m.%Y"
+
+
+def test_booleans_of_parquet_are_tested_as_inputs(tmp_path: Path) -> None:
+    days = pd.date_range("2021-01-01", periods=400)
+    open_ = days.dayofweek < 6
+    frame = pd.DataFrame({"date": days, "sold": 10.0 + 5 * open_ + np.arange(400) % 3, "open_holiday": open_})
+    frame.to_parquet(tmp_path / "t.parquet")
+    draft = propose(data_at(str(tmp_path / "t.parquet"), tmp_path), "sold")
+
+    assert draft.values()["ingest"]["known"] == ["open_holiday"]
+
+
 @pytest.mark.parametrize("name", ["phone", "article", "order id", "date_id"])
 @pytest.mark.parametrize("form", ["%s", "%Y%m%d"])
 def test_numbers_without_a_name_of_times_are_no_times(proposed: Propose, name: str, form: str) -> None:
@@ -86,16 +105,43 @@ def test_numbers_without_a_name_of_times_are_no_times(proposed: Propose, name: s
         proposed({name: numbers, "y": values(30)})
 
 
-@pytest.mark.parametrize(("name", "form", "first"), [("clock", "%H:%M", "'00:00'"), ("hr", "%H", "'00'")])
-def test_days_and_times_of_day_in_two_columns_are_refused(proposed: Propose, name: str, form: str, first: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "form", "read"),
+    [("clock", "%H:%M", "%H:%M"), ("hr", "%H", "%H"), ("Time", "%H.%M.%S", "%H.%M.%S"), ("at", "%I:%M %p", "%I:%M %p")],
+)
+def test_days_and_times_of_day_are_joined_unless_these_name_series(
+    proposed: Propose, name: str, form: str, read: str
+) -> None:
     hours = pd.date_range("2024-03-01", periods=480, freq="h")
     columns = {"date": hours.strftime("%d.%m.%Y"), name: hours.strftime(form), "y": values(480)}
-    with pytest.raises(DataError) as raised:
-        proposed(columns)
+    ingest = proposed(columns).values()["ingest"]
 
-    assert f"row 2: the column 'date' holds days, and {name!r} times of day such as {first}." in str(raised.value)
-    assert "Join them in a function of source.prepare: frame.assign(" in str(raised.value)
+    assert ingest == {"time": ["date", name], "time_format": f"%d.%m.%Y {read}", "target": "y"}
     assert proposed(columns, series=[name]).values()["ingest"]["series"] == name
+    shops = {key: [*cells, *cells] for key, cells in columns.items()} | {"shop": np.repeat(["north", "south"], 480)}
+    assert proposed(shops).values()["ingest"] == ingest | {"series": "shop"}
+
+
+def test_hours_that_are_counted_from_1_are_refused_with_a_remedy(proposed: Propose) -> None:
+    hours = pd.date_range("2024-03-01", periods=480, freq="h")
+    with pytest.raises(DataError) as raised:
+        proposed({"date": hours.strftime("%d.%m.%Y"), "hour": hours.hour + 1, "y": values(480)})
+
+    assert "row 2: the column 'date' holds days, and 'hour' times of day such as '1', which cannot be" in str(
+        raised.value
+    )
+    assert "Count them from 0 in a function of source.prepare: frame['hour'].astype(int) - 1." in str(raised.value)
+
+
+def test_a_column_of_days_that_do_not_repeat_needs_no_times_of_day(proposed: Propose) -> None:
+    clock = [f"{7 + at % 3:02}:30" for at in range(len(DAYS))]
+    draft = proposed({"date": DAYS.strftime("%Y-%m-%d"), "time": clock, "y": values(len(DAYS))})
+    assert draft.values()["ingest"]["time"] == "date"
+
+
+def test_days_without_a_year_are_no_months(proposed: Propose) -> None:
+    with pytest.raises(DataError, match="no column of times"):
+        proposed({"day": DAYS.strftime("%d-%b"), "y": values(len(DAYS))})
 
 
 @pytest.mark.parametrize(
@@ -113,6 +159,19 @@ def test_days_and_times_of_day_in_two_columns_are_refused(proposed: Propose, nam
         ({"month": MONTHS.strftime("%m/%Y")}, "month", "%m/%Y", 12),
         ({"month": MONTHS.strftime("%b-%y")}, "month", "%b-%y", 12),  # Excel
         ({"month": MONTHS.strftime("%b-%Y")}, "month", "%b-%Y", 12),
+        ({"month": MONTHS.strftime("%y-%b")}, "month", "%y-%b", 12),
+        ({"month": MONTHS.strftime("%b. %Y")}, "month", "%b. %Y", 12),
+        ({"month": MONTHS.strftime("%m.%Y")}, "month", "%m.%Y", 12),
+        ({"month": MONTHS.strftime("%Y.%m")}, "month", "%Y.%m", 12),
+        ({"date": (MONTHS - pd.Timestamp("1899-12-30")).days}, "date", "excel_days", 12),
+        ({"year": np.repeat(range(1990, 1994), 52), "week": [*range(1, 53)] * 4}, ["year", "week"], "week", 52),
+        ({"year": [2023] * 365, "doy": range(1, 366)}, ["year", "doy"], "%Y %j", 7),
+        (
+            {"year": [2023] * 960, "doy": np.repeat(range(1, 41), 24), "hour": [*range(24)] * 40},
+            ["year", "doy", "hour"],
+            "%Y %j %H",
+            24,
+        ),
         ({"month": MONTHS.strftime("%Y/%m")}, "month", "%Y/%m", 12),
         ({"week": pd.date_range("1991-02-04", periods=200, freq="7D").strftime("%G%V")}, "week", "week", 52),
         (
@@ -313,7 +372,7 @@ def test_models_are_chosen_on_blocks_where_the_validation_set_is_small(proposed:
         days = pd.date_range("2012", periods=count).strftime("%Y-%m-%d")
         drafts[count] = proposed({"date": days, "y": values(count)}).values()
 
-    assert [draft["model"] for draft in drafts.values()] == [{"kind": "auto", "preset": "quick"}] * 3
+    assert [draft["model"]["preset"] for draft in drafts.values()] == ["quick"] * 3
     assert drafts[100]["backtest"] == {"windows": 2, "size": 20}
     assert drafts[300]["backtest"] == {"windows": 3, "size": 45}
     assert drafts[3000]["backtest"] == {}
@@ -345,14 +404,9 @@ def test_the_naive_forecast_of_a_week_is_a_candidate_for_values_within_the_day(p
     hours = pd.date_range("2024", periods=600, freq="h")
     models = [proposed({"at": hours[:count], "y": values(count)}).values()["model"] for count in (400, 600)]
 
-    assert models == [
-        {"kind": "auto", "preset": "quick"},  # no two weeks to learn from
-        {
-            "kind": "auto",
-            "preset": "quick",
-            "candidates": [{"model": {"kind": "seasonal_naive", "season": 168}}],
-        },
-    ]
+    day, week = ({"model": {"kind": "seasonal_naive", "season": season}} for season in (24, 168))
+    assert models[0] == {"kind": "auto", "preset": "quick"}  # no two weeks to learn from
+    assert models[1] == models[0] | {"candidates": [day, week]}  # of these values, the season is 44
 
 
 def test_one_step_is_forecast_where_holes_leave_no_longer_stretch(proposed: Propose) -> None:

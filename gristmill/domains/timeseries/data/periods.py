@@ -1,4 +1,4 @@
-"""Times that name a period of the calendar: quarters, weeks, and years with decimals. Each is read as its first day."""
+"""Times that are no timestamps: quarters, weeks, years with decimals, and days as spreadsheets count them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -18,14 +18,15 @@ _MAX_MONTH_ERROR = 0.08  # months by which a decimal year may differ from the be
 
 
 def read_periods(rows: Rows, columns: Sequence[str], time_format: str) -> pd.DatetimeIndex:
-    """Return the first day of the period that each row names, by a time format of `PERIODS`.
+    """Return the time, or the first day of the period, that each row names by a time format of `PERIODS`.
 
     Raises:
         DataError: a cell does not name such a period.
-        RequestError: there are too many columns; only quarters may be split into two, a year and a quarter.
+        RequestError: there are too many columns; quarters and weeks may have two, the first of which is a year.
     """
-    if len(columns) > (2 if time_format == "quarter" else 1):
-        also = ", or a year and a quarter column" if time_format == "quarter" else ""
+    may_be_split = time_format in ("quarter", "week")
+    if len(columns) > 1 + may_be_split:
+        also = f", or a year and a {time_format} column" if may_be_split else ""
         raise RequestError(
             f"time_format = {time_format!r} in the table 'ingest' requires one time column{also}. Received: "
             f"{list(columns)}."
@@ -35,8 +36,7 @@ def read_periods(rows: Rows, columns: Sequence[str], time_format: str) -> pd.Dat
 
 def _quarters(rows: Rows, columns: Sequence[str]) -> "pd.Series[pd.Timestamp]":
     """Read cells such as 1974Q1 or Q1 1974, or combine a column of years and a column of quarters from 1 to 4."""
-    cells = rows.frame[list(columns)].astype("str").fillna("").agg("Q".join, axis=1)
-    found = cells.str.strip().str.extract(_QUARTER)
+    found = join_cells(rows, columns, "Q").str.extract(_QUARTER)
     year, quarter = found["year"].fillna(found["last"]), found["quarter"].fillna(found["first"])
     check_cells(rows, rows.frame[columns[-1]], quarter.isna().to_numpy(), "not a quarter such as 1974Q1")
     months = pd.DataFrame({"year": year.astype("int64"), "month": 3 * quarter.astype("int64") - 2, "day": 1})
@@ -44,13 +44,13 @@ def _quarters(rows: Rows, columns: Sequence[str]) -> "pd.Series[pd.Timestamp]":
 
 
 def _weeks(rows: Rows, columns: Sequence[str]) -> "pd.Series[pd.Timestamp]":
-    """Read ISO weeks such as 1991 W06 or 1991-W06, or the first and the last day as in 1991-02-04/1991-02-10."""
-    cells = rows.frame[columns[0]].astype("str").str.strip()
+    """Read ISO weeks such as 1991-W06, columns of years and weeks, or both days as in 1991-02-04/1991-02-10."""
+    cells = join_cells(rows, columns, "W")
     found = cells.str.extract(_WEEK)
     mondays = found[0] + "-W" + found[1].str.zfill(2) + "-1"
     times = pd.to_datetime(mondays, format="%G-W%V-%u", errors="coerce")
     times = times.fillna(pd.to_datetime(cells.str.extract(_SPAN)[0], format="%Y-%m-%d", errors="coerce"))
-    check_cells(rows, rows.frame[columns[0]], times.isna().to_numpy(), "not a week such as 1991-W06")
+    check_cells(rows, rows.frame[columns[-1]], times.isna().to_numpy(), "not a week such as 1991-W06")
     return times
 
 
@@ -68,12 +68,30 @@ def _decimal_years(rows: Rows, columns: Sequence[str]) -> "pd.Series[pd.Timestam
     return pd.to_datetime(pd.DataFrame({"year": first // 12, "month": first % 12 + 1, "day": 1}))
 
 
+def _spreadsheet_days(rows: Rows, columns: Sequence[str]) -> "pd.Series[pd.Timestamp]":
+    """Read days since 1899-12-30, with fractions to the second, as Excel writes dates without a format."""
+    cells = rows.frame[columns[0]]
+    days = pd.to_numeric(cells, errors="coerce")
+    times = pd.to_datetime(days, unit="D", origin="1899-12-30", errors="coerce").dt.round("s")
+    check_cells(rows, cells, times.isna().to_numpy(), "not a number of days such as 45292")
+    return times
+
+
 PERIODS: Mapping[str, Callable[[Rows, Sequence[str]], "pd.Series[pd.Timestamp]"]] = {
     "quarter": _quarters,
     "week": _weeks,
     "decimal_year": _decimal_years,
+    "excel_days": _spreadsheet_days,
 }
-"""Readers of the periods by time format."""
+"""Readers by time format."""
+
+
+def join_cells(rows: Rows, columns: Sequence[str], between: str) -> "pd.Series[str]":
+    """Return the cells of columns as one text for each row, empty if one of them is."""
+    joined, *others = (rows.frame[name].astype("str").str.strip() for name in columns)
+    for cells in others:
+        joined = joined + between + cells
+    return joined.rename(" and ".join(columns))
 
 
 def check_cells(rows: Rows, cells: "pd.Series[Any]", bad: npt.NDArray[np.bool_], what: str) -> None:

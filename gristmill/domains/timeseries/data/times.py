@@ -13,7 +13,7 @@ import pandas as pd
 from pandas.tseries.api import guess_datetime_format
 
 from gristmill.domains.timeseries.data.grid import is_finer_than_a_day
-from gristmill.domains.timeseries.data.periods import PERIODS, REMEDY, check_cells, read_periods
+from gristmill.domains.timeseries.data.periods import PERIODS, REMEDY, check_cells, join_cells, read_periods
 from gristmill.domains.timeseries.settings import Ingest
 from gristmill.errors import DataError, RequestError, count_of, short_repr
 from gristmill.sources.rows import Rows
@@ -35,7 +35,7 @@ def read_times(rows: Rows, ingest: Ingest) -> tuple[pd.Index, int]:
 
     Times with an offset are converted to UTC and are timezone-aware; other times are naive. With
     `time_format = "integer"` the times are int64. A period, such as a quarter, is represented by its first day, and a
-    count since 1970 is a time in UTC.
+    count since 1970 is a time in UTC. Cells of several columns are numbers of the calendar, or one text.
 
     Raises:
         DataError: a time cannot be read.
@@ -56,11 +56,15 @@ def read_times(rows: Rows, ingest: Ingest) -> tuple[pd.Index, int]:
         check_cells(rows, cells, np.asarray(times.isna()), "too large for a count since 1970")
         return times.as_unit("us"), 0
 
-    # Periods of the calendar, or columns of the parts of a time.
+    # Periods of the calendar, or days as spreadsheets count them.
     if ingest.time_format is not None and ingest.time_format in PERIODS:
         return read_periods(rows, ingest.time, ingest.time_format), 0
+
+    # Columns of year, month and so on, or columns that are read as one text.
     if len(ingest.time) > 1:
-        return _assembled(rows, ingest), 0
+        if ingest.time_format is None and (cells.dtype.kind in "iuf" or cells.str.fullmatch(r"\s*\d+\s*").any()):
+            return _assembled(rows, ingest), 0
+        return _read_text(rows, join_cells(rows, ingest.time, " "), ingest.time_format)
 
     # A column of timestamps, or one of text.
     if cells.dtype.kind == "M":
@@ -113,10 +117,10 @@ def _examples(cells: "pd.Series[Any]") -> list[str]:
 
 def _assembled(rows: Rows, ingest: Ingest) -> pd.DatetimeIndex:
     """Combine columns of year, month, day, hour, minute and second."""
-    if ingest.time_format or len(ingest.time) > len(PARTS):
+    if len(ingest.time) > len(PARTS):
         raise RequestError(
-            f"time in the table 'ingest': expected one column, or up to {len(PARTS)} in the order {', '.join(PARTS)} "
-            f"without time_format. Received: {list(ingest.time)} and {ingest.time_format!r}."
+            f"time in the table 'ingest': expected one column, or up to {len(PARTS)} in the order {', '.join(PARTS)}. "
+            f"Received: {list(ingest.time)}."
         )
     values = dict.fromkeys(("year", "month", "day"), np.ones(len(rows.frame), np.int64))
     for (part, (low, high)), column in zip(PARTS.items(), ingest.time, strict=False):

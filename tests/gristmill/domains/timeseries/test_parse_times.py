@@ -190,13 +190,64 @@ def test_a_part_of_a_time_that_is_none_is_refused(column: str, cell: Any, told: 
     ("columns", "settings"),
     [
         ({"a": ["1"], "b": ["1"]}, {"time_format": "integer"}),
-        ({"a": ["2020"], "b": ["1"]}, {"time_format": "%Y%m"}),
+        ({"a": ["2020"], "b": ["1"], "c": ["1"]}, {"time_format": "week"}),
+        ({"a": ["2020"], "b": ["1"]}, {"time_format": "excel_days"}),
         ({name: ["1"] for name in "abcdefg"}, {}),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(columns: dict[str, Any], settings: dict[str, Any]) -> None:
     with pytest.raises(RequestError, match="in the table 'ingest'"):
         read(columns, **settings)
+
+
+@pytest.mark.parametrize(
+    ("columns", "time_format"),
+    [
+        ({"day": ["2020-02-28", "2020-02-29"], "clock": ["23:30", "00:30"]}, None),
+        ({"day": ["28.02.2020", "29.02.2020"], "clock": ["23:30", "0:30"]}, "%d.%m.%Y %H:%M"),
+        ({"day": ["02/28/20", "02/29/20"], "clock": [" 11:30 PM", "12:30 AM "]}, "%m/%d/%y %I:%M %p"),
+        ({"day": pd.to_datetime(pd.Series(DAYS[:2])), "clock": ["23.30.00", "00.30.00"]}, "%Y-%m-%d %H.%M.%S"),
+        ({"year": pd.Series([2020] * 2), "yday": pd.Series([59, 60]), "at": ["2330", "0030"]}, "%Y %j %H%M"),
+    ],
+)
+def test_several_columns_are_read_as_one_text(columns: dict[str, Any], time_format: str | None) -> None:
+    times, _ = read(columns, time_format=time_format)
+    assert times.tolist() == [pd.Timestamp("2020-02-28 23:30"), pd.Timestamp("2020-02-29 00:30")]
+
+
+def test_an_empty_cell_in_one_of_several_columns_is_refused() -> None:
+    columns = {"day": DAYS, "clock": ["00:30", None, "02:30"]}
+    assert "row 3, column 'day and clock': not a time in the format of the others: an empty cell" in refusal(columns)
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (["43889", "43890"], ["2020-02-28", "2020-02-29"]),
+        (pd.Series([43889, 43890]), ["2020-02-28", "2020-02-29"]),
+        (["43889.97917", "43890.02083"], ["2020-02-28 23:30", "2020-02-29 00:30"]),  # five decimals, as Excel writes
+        (["43889.00001", "43889.99999"], ["2020-02-28 00:00:01", "2020-02-28 23:59:59"]),
+    ],
+)
+def test_days_of_spreadsheets_are_read_to_the_second(cells: Any, expected: list[str]) -> None:
+    times, _ = read({"date": cells}, time_format="excel_days")
+    assert times.tolist() == [pd.Timestamp(time) for time in expected]
+    assert "row 3, column 'date': not a number of days such as 45292: 'x'" in refusal(
+        {"date": ["43889", "x"]}, time_format="excel_days"
+    )
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"year": ["1991", "1991"], "week": ["6", "7"]},
+        {"year": pd.Series([1991, 1991]), "week": pd.Series([6, 7])},
+        {"year": ["1991", "1991"], "week": ["06", "07"]},
+    ],
+)
+def test_years_and_weeks_may_be_in_two_columns(columns: dict[str, Any]) -> None:
+    times, _ = read(columns, time_format="week")
+    assert times.tolist() == [pd.Timestamp("1991-02-04"), pd.Timestamp("1991-02-11")]
 
 
 @pytest.mark.parametrize(
