@@ -71,8 +71,8 @@ def defaults_of(frequency: str) -> FrequencyDefaults:
         season = 86_400_000_000_000 // offset.nanos  # in a day
         if season < 2:
             return _UNKNOWN
-        history = min(2 * season, _MAX_HISTORY)
-        days = f"{format_number(history / season, 2)} days"
+        history = min(7 * season, _MAX_HISTORY)
+        days = "a week" if history == 7 * season else f"{format_number(history / season, 2)} days"
         horizon = min(season, _MAX_HORIZON)
         ahead = "a day" if horizon == season else f"the next {horizon} values"
         return FrequencyDefaults(days, history, ahead, horizon, season)
