@@ -9,19 +9,17 @@ from gristmill.config.domains import domain_of
 from gristmill.errors import DataError, RequestError, count_of
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.proposal import ForecastOptions, Proposal
+from gristmill.scaffold.series_columns import NoSeries, choose_series, irregular_share
 from gristmill.scaffold.shared_guesses import why_no_classes
 from gristmill.scaffold.table import SampledTable, read_table
 from gristmill.scaffold.target_column import choose_class_column
 from gristmill.scaffold.text import longest_texts, mean_lengths
 from gristmill.scaffold.time_columns import (
-    NoSeries,
     NoTimes,
-    choose_series,
     counts_rows,
     find_times,
     gap_ratio,
     holds_unread_times,
-    irregular_share,
     is_named_like_time,
 )
 from gristmill.scaffold.timeseries import MIN_TIMES

@@ -1,4 +1,4 @@
-"""Choice of the columns of times and their format, and of the columns that name the series if times repeat."""
+"""Choice of the columns of times and their format."""
 
 import contextlib
 import itertools
@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gristmill.domains.common.sampling import evenly_spaced
 from gristmill.domains.timeseries.data.grid import infer_frequency, on_grid
 from gristmill.domains.timeseries.data.times import PARTS, guess_format, read_times
 from gristmill.domains.timeseries.settings import Ingest
@@ -45,9 +44,7 @@ _HOUR_WORDS = {"hour", "hr", "stunde", "heure", "hora"}
 _TIME_OF_DAY = re.compile(r"\d{1,2}([:.])\d\d(\1\d\d(\.\d+)?)?(\s?[AaPp]\.?[Mm]\.?)?")
 _WEEK = re.compile(r"\d{4}[- ]?W(eek)? ?\d{1,2}(-1)?|\d{4}-\d\d-\d\d/\d{4}-\d\d-\d\d", re.IGNORECASE)
 _EPOCH_BY_DIGITS = {10: "epoch_seconds", 13: "epoch_milliseconds"}  # counts since 1970 from 2001 on
-_MAX_SERIES_CHECKED = 100
 _FIRST_ROWS = 50  # rows to read before all rows are read
-_MAX_REPEATED_SHARE = 0.05  # maximum share of rows that repeat a time and are averaged
 
 
 @dataclass(frozen=True)
@@ -58,6 +55,7 @@ class TimeColumns:
     time_format: str | None
     values: pd.Index  # (rows,)
     other_format: str | None = None  # one that gives other times, equally regular
+    is_most_regular: bool = False  # whether another format gives less regular times
 
     @property
     def span(self) -> str:
@@ -153,14 +151,6 @@ def gap_ratio(times: pd.Index) -> float:
     except DataError:
         return float("inf")
     return (len(grid.times) - len(unique)) / len(unique)
-
-
-def irregular_share(times: TimeColumns, series: "Names") -> float:
-    """Return the share of series, of at most a hundred, whose own times have more gaps than times."""
-    grouped = pd.Series(times.values).groupby([column.cells.to_numpy() for column in series])
-    groups = [pd.Index(group) for _, group in grouped]
-    some = [groups[at] for at in evenly_spaced(len(groups), _MAX_SERIES_CHECKED)]
-    return float(np.mean([gap_ratio(group) > 1 for group in some if len(group) > 2] or [False]))
 
 
 def find_outlier(table: SampledTable, times: TimeColumns) -> str:
@@ -299,7 +289,8 @@ def _read_most_regular(table: SampledTable, column: SampledColumn, formats: Iter
     best = min(range(len(readings)), key=lambda at: (ratios[at], month_first[at]))
     alike = [times for times, ratio in zip(readings, ratios, strict=True) if ratio == ratios[best]]
     others = (times.time_format for times in alike if not times.values.equals(readings[best].values))
-    return replace(readings[best], other_format=next(others, None))
+    is_most_regular = max(ratios) > ratios[best]
+    return replace(readings[best], other_format=next(others, None), is_most_regular=is_most_regular)
 
 
 def _try_read(table: SampledTable, columns: tuple[str, ...], time_format: str | None) -> TimeColumns | None:
@@ -315,106 +306,3 @@ def _try_read(table: SampledTable, columns: tuple[str, ...], time_format: str | 
         guess = guess_format(frame[columns[0]])
         time_format = guess if guess and _UNSAFE_GUESS.search(guess) else None
     return TimeColumns(columns, time_format, times)
-
-
-class NoSeries(DataError):
-    """Times repeat, or have no regular distance, so the rows are not time series."""
-
-
-Names = tuple[SampledColumn, ...]  # columns that name the series together; none for one series
-
-
-def choose_series(
-    table: SampledTable, times: TimeColumns, target: str | None, requested: Sequence[str] | None = None
-) -> Names:
-    """Return the requested columns, or the one or two that separate the times best (fewest repeats).
-
-    Raises:
-        DataError: too many times repeat to be averaged, and the requested columns, or any two, do not separate the
-            series.
-    """
-    if requested:
-        return _read_requested(table, times, target, requested)
-    stamps = pd.Series(times.values)
-    repeated = stamps.duplicated().mean()
-    if not repeated:
-        return ()
-    # A series has three rows, and a tenth of all times, on average. In a column of more names, the cells are values.
-    max_series = len(stamps) / max(3, 0.1 * stamps.nunique())
-    candidates = []
-    for column in table.columns.values():
-        if column.name in (*times.columns, target) or column.why_useless or column.empty:
-            continue
-        # Repeated texts or whole numbers can name series.
-        whole = column.numbers is None or column.cells.astype("str").str.fullmatch(r"-?\d+").all()
-        if whole and column.cells.dtype.kind != "M" and column.distinct <= max_series:
-            candidates.append(column)
-    # One column names the series, or two do together.
-    left = {column: _repeated_share(stamps, column) for column in candidates}
-    best = min(candidates, key=lambda column: (left[column], column.numbers is not None, column.distinct), default=None)
-    if best and left[best] < min(_MAX_REPEATED_SHARE, repeated):
-        return _check_no_times((best,), table, times)
-    if repeated <= _MAX_REPEATED_SHARE:
-        return ()
-    counts = {pair: count_series(pair) for pair in itertools.combinations(candidates, 2)}
-    shares = {pair: _repeated_share(stamps, *pair) for pair, count in counts.items() if count <= max_series}
-    both = min(shares, key=lambda pair: (shares[pair], counts[pair]), default=())
-    if both and shares[both] < _MAX_REPEATED_SHARE:
-        return _check_no_times(both, table, times)
-    names = " and ".join(map(repr, times.columns))
-    raise NoSeries(
-        f"{table.rows.name}: {stamps.duplicated().sum():,} of {len(stamps):,} rows repeat a time of {names}, and "
-        "neither one column nor two separate series: these are not time series. Keep one row for each time, add a "
-        "column that names the series, or use --domain tabular."
-    )
-
-
-def _check_no_times(names: Names, table: SampledTable, times: TimeColumns) -> Names:
-    """Return the names; raise `DataError` if they are times of day, which belong to the dates beside them."""
-    if hours := [column for column in names if holds_times_of_day(column)]:
-        day, hour = times.columns[0], hours[0].name
-        if times.time_format == "integer":  # such as the days of a year, which are no dates
-            raise NoSeries(f"{table.rows.name}: the numbers in {day!r} repeat, once for each hour in {hour!r}.")
-        remedy = "Write them as 00:00 to 23:59."
-        if hours[0].numbers is not None:
-            remedy = f"Count them from 0 in a function of source.prepare: frame[{hour!r}].astype(int) - 1."
-        raise DataError(
-            f"{table.rows.where(0)}: the column {day!r} holds days, and {hour!r} times of day such as "
-            f"{short_repr(hours[0].cells.iloc[0])}, which cannot be read together. {remedy} If each time of day is a "
-            f"series, use --domain timeseries --series {hour}."
-        )
-    return names
-
-
-def count_series(names: Names) -> int:
-    """Return the number of series that columns name together."""
-    return len(pd.DataFrame({at: column.cells for at, column in enumerate(names)}).drop_duplicates())
-
-
-def _read_requested(table: SampledTable, times: TimeColumns, target: str | None, names: Sequence[str]) -> Names:
-    """Return the columns that the user named; raise `DataError` if they cannot name the series."""
-    columns = tuple(table.column(name) for name in names)
-    for column in columns:
-        if column.name in (*times.columns, target) or column.empty:
-            reason = f"has {column.empty:,} empty cells" if column.empty else "holds the times or the target"
-            raise table.error(f"the column {column.name!r} {reason}. Name another one with --series.")
-    if (repeated := _repeated_share(pd.Series(times.values), *columns)) > _MAX_REPEATED_SHARE:
-        shown = f"column{'s' * (len(names) > 1)} {' and '.join(map(repr, names))}"
-        raise table.error(
-            f"{repeated:.0%} of the rows repeat a time of their series in the {shown}. "
-            "Name another one with --series, or leave one row for each time."
-        )
-    return columns
-
-
-def constant_columns(table: SampledTable, series: Names) -> set[str]:
-    """Return the columns that hold one value in each series."""
-    names = [column.cells.to_numpy() for column in series]
-    values = {column.name: column.cells.groupby(names).nunique(dropna=False) for column in table.columns.values()}
-    return {name for name, counts in values.items() if (counts == 1).all()}
-
-
-def _repeated_share(times: "pd.Series[Any]", *names: SampledColumn) -> float:
-    """Return the share of rows that repeat time and names of another row."""
-    cells = {str(at): column.cells.to_numpy() for at, column in enumerate(names)}
-    return float(pd.DataFrame({"time": times} | cells).duplicated().mean())

@@ -22,20 +22,11 @@ from gristmill.scaffold.covariates import choose_covariates
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.forecast_windows import Ingested, defaults_of, plan_windows
 from gristmill.scaffold.proposal import NO_OPTIONS, ForecastOptions, Guess, Proposal, values_of
+from gristmill.scaffold.series_columns import Names, NoSeries, choose_series, constant_columns, count_series
 from gristmill.scaffold.shared_guesses import auto_guesses
 from gristmill.scaffold.table import SampledColumn, SampledTable, read_table
 from gristmill.scaffold.target_column import choose_target, possible_leak_notes, unused_notes
-from gristmill.scaffold.time_columns import (
-    Names,
-    NoSeries,
-    TimeColumns,
-    choose_series,
-    constant_columns,
-    count_series,
-    find_outlier,
-    find_times,
-    gap_ratio,
-)
+from gristmill.scaffold.time_columns import TimeColumns, find_outlier, find_times, gap_ratio
 from gristmill.util.table_io import read_document
 from gristmill.util.table_io import read_table as read_parquet
 
@@ -154,7 +145,8 @@ def _time_guesses(table: SampledTable, times: TimeColumns, series: Names) -> lis
     columns, example = times.columns, short_repr(str(join_cells(table.rows, times.columns, " ").iloc[0]))
     guesses = [Guess("time", columns[0] if len(columns) == 1 else list(columns), times.span)]
     if times.time_format:
-        why = _TIME_FORMATS.get(times.time_format, f"as in {example}, read as the most regular times")
+        chosen = ", read as the most regular times" if times.is_most_regular else ""
+        why = _TIME_FORMATS.get(times.time_format, f"as in {example}{chosen}")
         if times.other_format:
             why = f"day or month first? Check, or use {times.other_format!r}"
         guesses.append(Guess("time_format", times.time_format, why))
