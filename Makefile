@@ -15,14 +15,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE # byte code makes the second run start faster
 
-.PHONY: run ci test test-domains test-rest test-slow slow-processes slow-flows slow-units slow-commands faults audit lint docs bench competitions schema lock dist clean
+.PHONY: run ci test test-domains test-rest test-slow slow-processes slow-flows slow-units slow-commands slow-docs faults audit lint docs bench competitions schema lock dist clean
 
 run: .venv/installed
 	$(BIN)/gristmill run co2
 
 DOCTESTS := gristmill/domains gristmill/scaffold gristmill/scores.py gristmill/settings # packages with examples in docstrings
 DOMAINS := $(addprefix tests/gristmill/domains/,tabular text timeseries vision) # they take as long as all other tests
-PROCESSES := tests/test_deployed.py tests/test_docs.py tests/test_kill.py tests/test_wide.py # they wait for other processes
+PROCESSES := tests/test_deployed.py tests/test_kill.py tests/test_wide.py # they wait for other processes
 
 # Tests run in parallel parts, because they often wait for other processes, slow tests most of the time.
 test: .venv/installed-dev
@@ -35,7 +35,7 @@ test-rest:
 	$(BIN)/pytest -m "not slow" tests $(DOCTESTS) $(DOMAINS:%=--ignore=%)
 
 test-slow: .venv/installed-dev
-	$(MAKE) --no-print-directory --jobs=4 slow-processes slow-flows slow-units slow-commands
+	$(MAKE) --no-print-directory --jobs=5 slow-processes slow-docs slow-flows slow-units slow-commands
 
 slow-units:
 	$(BIN)/pytest -m slow tests/gristmill
@@ -44,14 +44,17 @@ slow-flows:
 	$(BIN)/pytest -m slow tests/flows
 
 slow-commands:
-	$(BIN)/pytest -m slow tests --ignore=tests/gristmill --ignore=tests/flows $(PROCESSES:%=--ignore=%)
+	$(BIN)/pytest -m slow tests --ignore=tests/gristmill --ignore=tests/flows --ignore=tests/test_docs.py $(PROCESSES:%=--ignore=%)
+
+slow-docs:
+	$(BIN)/pytest -m slow tests/test_docs.py
 
 slow-processes:
 	$(BIN)/pytest -m slow $(PROCESSES)
 
 # The parts differ in length, and each leaves a core idle now and then: in one pool, another part uses it. Long parts start first.
 ci: .venv/installed-dev
-	$(MAKE) --no-print-directory --jobs=5 lint slow-processes slow-flows slow-units slow-commands test-domains test-rest
+	$(MAKE) --no-print-directory --jobs=5 slow-units slow-flows slow-processes slow-docs slow-commands test-rest test-domains lint
 
 faults: .venv/installed-dev
 	GRISTMILL_FAULTS=full $(BIN)/pytest -m fault --scoreboard -o faulthandler_timeout=0 tests

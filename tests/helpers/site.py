@@ -26,7 +26,7 @@ from helpers.webhook import Webhook
 HEARING = "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
 PREFECT = f"{HEARING}runpy.run_module('prefect', run_name='__main__')"
 GRISTMILL = f"{HEARING}from gristmill.cli.app import main; main()"
-PATIENCE = 200  # seconds, for anything
+PATIENCE = 400  # seconds, for anything
 
 
 @dataclass
