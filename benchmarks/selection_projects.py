@@ -14,8 +14,6 @@ import numpy.typing as npt
 from measuring import GRISTMILL, ROOT, process
 from PIL import Image
 
-from gristmill.config.candidates import preset as points_of
-from gristmill.domains.vision.settings import Preprocess
 from gristmill.util.toml import toml_key, toml_value
 
 NAME = "tried"  # name of every pipeline
@@ -72,8 +70,7 @@ def from_catalogue(
     """Write a pipeline with candidates, and with data, split and blocks of a pipeline of this project.
 
     If that pipeline has no validation set, a tenth of the training set becomes one. Vocabulary and length of texts are
-    the defaults, since those of the pipeline are of the course. Images have `size` pixels a side, if it is given, and
-    no candidate uses weights that happen to be on this machine.
+    the defaults, since those of the pipeline are of the course. Images have `size` pixels a side, if it is given.
     """
     catalogue = tomllib.loads((ROOT / "pipelines.toml").read_text("utf-8"))["pipelines"][pipeline]
     tables = {name: catalogue[name] for name in _DATA_TABLES if name in catalogue} | auto(preset, seed)
@@ -84,8 +81,6 @@ def from_catalogue(
         tables["preprocess"] = kept
     if catalogue["domain"] == "vision":
         tables["preprocess"] |= {"size": size} if size else {}
-        points = points_for_photos(preset, Preprocess.model_validate(tables["preprocess"]), with_weights=False)
-        tables["model"] = {"kind": "auto", "preset": "none", "candidates": points}
     write(folder, catalogue["domain"], tables | more)
 
 
@@ -127,13 +122,13 @@ def write_digits(folder: Path) -> None:
 
 
 def photos(name: str, folder: Path) -> Iterator[tuple[str, str]]:
-    """Write photos into a folder; yield their paths and classes: 300 clothes, 240 cats and dogs, or 200 insects."""
+    """Write photos into a folder; yield their paths and classes: 300 clothes, 400 cats and dogs, or 200 insects."""
     if name == "ants_bees":
         (place,) = [found for data in _data_folders() if (found := data / name).is_dir()][:1]
         for path in sorted(place.rglob("*.jpg")):
             yield str(path), path.parent.name
         return
-    count = {"fashion_mnist": 300, "cats_vs_dogs": 240}[name]
+    count = {"fashion_mnist": 300, "cats_vs_dogs": 400}[name]
     for number, (pixels, label) in enumerate(_drawn(name, count)):
         path = folder / f"{number}.png"
         Image.fromarray(pixels).save(path)
@@ -156,7 +151,23 @@ def _drawn(name: str, count: int) -> Iterator[tuple[npt.NDArray[Any], int]]:
             yield np.asarray(image).squeeze(), int(label)
 
 
-def write_folds(folder: Path, name: str, size: int, candidates: list[Any], seed: int) -> list[str]:
+def write_five_classes(folder: Path, seed: int) -> None:
+    """Write photos of five classes into folders of a training and a test set: 60 and 40 of each."""
+    found: dict[str, list[Any]] = {}
+    for path, label in photos("ants_bees", folder):
+        found.setdefault(label, []).append(Image.open(path).convert("RGB"))
+    for name, classes in (("cats_vs_dogs", ("cats", "dogs")), ("horses_or_humans", ("horses", "humans"))):
+        for pixels, number in _drawn(name, 400):
+            found.setdefault(classes[number], []).append(Image.fromarray(pixels))
+    generator = np.random.default_rng(seed)
+    for label in ("ants", "bees", "cats", "dogs", "horses"):
+        for number, at in enumerate(generator.permutation(len(found[label]))[:100]):
+            place = folder / ("train" if number < 60 else "test") / label
+            place.mkdir(parents=True, exist_ok=True)
+            found[label][at].save(place / f"{number:03}.jpg", quality=92)
+
+
+def write_folds(folder: Path, name: str, size: int, seed: int) -> list[str]:
     """Write photos and one listing per fold, whose test set is the fold; return the settings that choose a fold."""
     (folder / "photos").mkdir()
     rows = list(photos(name, folder / "photos"))
@@ -176,16 +187,9 @@ def write_folds(folder: Path, name: str, size: int, candidates: list[Any], seed:
         (folder / f"fold{number}.csv").write_text(lines.getvalue())
     source = {"kind": "listing", "path": "fold0.csv", "folder": common}
     grey = {"channels": 1} if name == "fashion_mnist" else {}
-    model = {"kind": "auto", "preset": "none", "candidates": candidates}
-    tables = {"source": source, "preprocess": {"size": size, "validation": 0.2, **grey}, "model": model}
-    write(folder, "vision", tables | {"train": {"seed": seed}})
+    tables = {"source": source, "preprocess": {"size": size, "validation": 0.2, **grey}}
+    write(folder, "vision", tables | auto("good", seed))
     return [f"source.path={json.dumps(f'fold{number}.csv')}" for number in range(FOLDS)]
-
-
-def points_for_photos(preset: str, preprocess: Preprocess, with_weights: bool) -> list[Any]:
-    """Return the candidates of a preset for photos, with or without those that need weights."""
-    points = [dict(point) for point in points_of("vision", preset, {"preprocess": preprocess})]
-    return [point for point in points if with_weights or point["model"]["kind"] != "frozen"]
 
 
 def _data_folders() -> list[Path]:
