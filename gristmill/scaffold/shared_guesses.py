@@ -38,7 +38,7 @@ def auto_guesses(domain: str, examples: int | None = None, **tables: Settings) -
     more += [f'"{name}" adds {", ".join(kinds)}' for name, kinds in added.items() if kinds]
     larger = [f'"{name}"' for name, kinds in added.items() if not kinds and presets[name] != presets[before[name]]]
     if larger:
-        more.append(f"{' and '.join(larger)}: larger networks, more epochs")
+        more.append(f"{' and '.join(larger)}: slower candidates")
     return [
         Guess("kind", AUTO, "trains several models; exports the best one or a weighted average"),
         Guess("preset", "quick", "; ".join([count_of(len(suitable["quick"]), "candidates"), *more])),

@@ -12,10 +12,10 @@ from PIL import Image
 
 from gristmill.domains.common.classification import labelled
 from gristmill.domains.vision import decode
-from gristmill.domains.vision.presets import MIN_SIDE_OF_PHOTOS, weights_at_hand
+from gristmill.domains.vision.models.transfer import SIDES
+from gristmill.domains.vision.presets import MIN_SIDE_OF_PHOTOS
 from gristmill.domains.vision.settings import Ingest, Preprocess
 from gristmill.errors import DataError, count_of, short_repr
-from gristmill.runs.locations import SEARCH_PATH
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.proposal import NO_OPTIONS, ForecastOptions, Guess, Proposal, values_of
 from gristmill.scaffold.shared_guesses import (
@@ -36,8 +36,7 @@ from gristmill.sources.images.folder import PHOTO_SUFFIXES, READABLE_SUFFIXES, F
 from gristmill.sources.images.listing import Listing
 from gristmill.sources.photo import ImageSource
 
-_MAX_SIDES = ((2_000, 128), (10_000, 96), (math.inf, 64))  # (maximum number of photos, pixels per side)
-_MAX_PHOTOS_FOR_BASE, _SIDE_FOR_BASE = 10_000, 224  # photos; pixels per side if weights of a base are on this machine
+_MAX_SIDES = ((5_000, SIDES[1]), (10_000, SIDES[0]), (math.inf, 128))  # (maximum number of photos, pixels per side)
 _SIDE_STEP = 8  # sizes are multiples of this number of pixels
 _UNREAD = ("encoding", "comment", "skip_rows", "header_rows", "footer", "strip")  # settings of CSV files only
 
@@ -82,11 +81,6 @@ def propose(data: Data, target: str | None = None, options: ForecastOptions = NO
     # Note what no setting mentions.
     if broken:
         notes.append(f"{len(broken):,} of {count_of(total, 'photos')} cannot be read. The first: {broken[0]}.")
-    if size >= MIN_SIDE_OF_PHOTOS and not weights_at_hand():
-        notes.append(
-            "A pretrained network is far better on few photos. To add one to the candidates, put the weights of a "
-            f"network of keras.applications, without its top, into a folder of {SEARCH_PATH}."
-        )
     summary = f"{data.name}: {count_of(count, 'photos')}: {list_classes(counts)}"
     return Proposal("vision", summary, tables, notes)
 
@@ -117,8 +111,6 @@ def _preprocess(photos: pd.DataFrame, subfolders: str | None) -> tuple[list[Gues
     # The usual size of the photos, and the limit.
     height, width = int(photos["height"].median()), int(photos["width"].median())
     limit = next(side for count, side in _MAX_SIDES if len(photos) <= count)
-    if len(photos) <= _MAX_PHOTOS_FOR_BASE and weights_at_hand():
-        limit = _SIDE_FOR_BASE
     # Small photos of one size stay as they are; others become squares.
     have_one_size = bool((photos["height"] == height).all() and (photos["width"] == width).all())
     side = max(_SIDE_STEP, min(limit, height, width) // _SIDE_STEP * _SIDE_STEP)

@@ -103,7 +103,7 @@ def _with_feature_maps(network: "keras.Model") -> "tuple[keras.Model, list[Any]]
             output, *maps = extended(*inputs, **named)
         else:
             output = layer(*inputs, **named)
-            is_map = isinstance(layer, keras.layers.Conv2D) and max(output.shape[1:3]) > 1  # one pixel is not a map
+            is_map = isinstance(layer, keras.layers.Conv2D) and output.shape[1:3] != (1, 1)  # one pixel is not a map
             inner, maps = ([layer], [output]) if is_map else ([], [])
 
         # 2. Collect the maps of each convolution once: a network is called again for the mirror image.

@@ -1,5 +1,6 @@
 """Features: outputs of a frozen base for each image, computed once for all heads."""
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
@@ -11,7 +12,10 @@ import numpy as np
 from gristmill.domains.vision import dataset
 from gristmill.domains.vision.dataset import Features, Prepared
 from gristmill.domains.vision.models.transfer import Frozen, Transfer
+from gristmill.domains.vision.pretrained import is_enlarged
 from gristmill.training.deadline import check_deadlines
+
+logger = logging.getLogger(__name__)
 
 _BATCH = 256  # images
 _MIN_IMAGES_PER_CHUNK = 4096  # loading a base takes seconds
@@ -43,6 +47,13 @@ def features(
         arrays = [np.load(folder / "features.npy", mmap_mode="r", allow_pickle=False) for folder in chunks]
         width, batches = arrays[0].shape[1], [[array] for array in arrays]
     else:
+        if is_enlarged(model.base, data.layout.shape):
+            logger.warning(
+                "%s sees images of %d x %d pixels enlarged, and little in them: a small network may see more",
+                model.base,
+                data.layout.height,
+                data.layout.width,
+            )
         base = model.located(files).featuriser(data.layout.shape)
         width, batches = base.output_shape[1], [_compute(base, data, group) for group in groups]
     for part, images in data.layout.counts.items():
@@ -85,7 +96,7 @@ def _groups(data: Prepared) -> list[_ShardGroup]:
 def _compute(base: keras.Model, data: Prepared, group: _ShardGroup) -> Iterator[Features]:
     for pixels, _ in data.batches(group.shards, _BATCH).as_numpy_iterator():
         check_deadlines()
-        yield base.predict_on_batch(pixels.astype(np.float32))
+        yield base.predict_on_batch(pixels)
 
 
 def _write(path: Path, shape: tuple[int, int], batches: Iterable[Features]) -> None:

@@ -10,8 +10,15 @@ from gristmill.domains.common.trained_model import NetworkModel
 from gristmill.domains.vision.dataset import Prepared
 
 HEAD = "head"  # layer or network from features to probabilities or logits
+CLASSIFIER = "classifier"  # network from pixels to probabilities that is no average of several
 
 _BATCH = 256  # images
+
+
+def image_input(form: tuple[int, int, int]) -> tuple[Any, Any]:
+    """Return the input of uint8 pixels, (batch, height, width, channels), and the same numbers as floats."""
+    image = keras.Input(form, dtype="uint8", name="image")
+    return image, keras.layers.Rescaling(1.0, name="as_float")(image)
 
 
 class ImageClassifier(NetworkModel):
@@ -42,6 +49,8 @@ def head_of(classifier: keras.Model) -> keras.Model | None:
     several networks has none.
     """
     layer = classifier.layers[-1]
+    if classifier.name != CLASSIFIER:
+        return None
     if layer.name == HEAD:
         features = keras.Input(layer.input.shape[1:], name="features")
         return keras.Model(features, layer(features), name=HEAD)

@@ -87,7 +87,7 @@ class LabelledImages:
         """Return what a network makes of the pixels, or the stored features of a frozen base: (images, features)."""
         if self.data.features:
             return self.stored_features()
-        return np.concatenate([featuriser.predict_on_batch(pixels.astype(np.float32)) for pixels in self.batches()])
+        return np.concatenate([featuriser.predict_on_batch(pixels) for pixels in self.batches()])
 
     def stored_features(self) -> Features:
         """Return the stored features of a frozen base, (images, features)."""

@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from keras import layers, ops
 
+from gristmill.domains.vision.image_classifier import image_input
+
 Form = tuple[int, int, int]  # height, width and channels of an image
 
 CELLS = (7, 4, 2)  # maximum numbers of gradient cells per side
@@ -30,8 +32,8 @@ _NO_SHARE = 1e-3  # added to the share of a colour: the root has no slope at zer
 
 def mean_pixels(form: Form, side: int) -> keras.Model:
     """Return the network from pixels to the mean colours of side x side areas, (batch, features)."""
-    image = keras.Input(form, name="image")
-    values = layers.Rescaling(1 / 255)(image)
+    image, pixels = image_input(form)
+    values = layers.Rescaling(1 / 255)(pixels)
     rows = layers.EinsumDense("bhwc,hr->brwc", (side, form[1], form[2]), name="rows", trainable=False)
     columns = layers.EinsumDense("brwc,wk->brkc", (side, side, form[2]), name="columns", trainable=False)
     network = keras.Model(image, layers.Flatten()(columns(rows(values))), name="mean_pixels")
@@ -50,10 +52,11 @@ def area_shares(pixels: int, areas: int) -> npt.NDArray[np.float32]:
 
 def histograms(form: Form, of: str = "both") -> keras.Model:
     """Return the network from pixels to histograms of `gradients`, `colours`, or `both`: (batch, features)."""
-    image = keras.Input(form, name="image")
+    image, pixels = image_input(form)
     smallest = min(form[:2])
     reduction = 1 if smallest < _MIN_LARGE_SIDE else 2 if smallest < _MIN_HUGE_SIDE else 4
-    pixels = layers.AveragePooling2D(reduction)(image) if reduction > 1 else image
+    if reduction > 1:
+        pixels = layers.AveragePooling2D(reduction)(pixels)
     gradients = [] if of == "colours" else gradient_histograms(pixels)
     colours = [] if of == "gradients" else colour_histograms(pixels)
     flat = [layers.Flatten()(histogram) for histogram in (*gradients, *colours)]

@@ -1,4 +1,4 @@
-"""Networks of keras.applications as bases: built for a size, loaded with weights, cut and frozen.
+"""Pretrained networks as bases: built for a size, loaded with weights, cut and frozen.
 
 Weights are read as arrays only; pickles and whole models are not read, since they can carry code.
 """
@@ -11,20 +11,24 @@ from typing import Any, Literal
 import keras
 from keras import ops
 
+from gristmill.domains.vision import efficientnet_lite
+from gristmill.domains.vision.image_classifier import image_input
 from gristmill.domains.vision.models import Shape
 from gristmill.errors import RequestError, WorkError
 from gristmill.settings.messages import first_sentence, keras_reason
 
 MEAN = (0.485, 0.456, 0.406)  # of red, green and blue in ImageNet, from 0 to 1, as in keras.applications
 DEVIATION = (0.229, 0.224, 0.225)
+MIN_SIDE = 32  # pixels, which EfficientNet-Lite0 reduces to one
 _LINEAR_BELOW = 0.01  # features around which a root becomes a straight line: there it has no slope
 CAFFE_MEAN = (123.68, 116.779, 103.939)  # the mean from 0 to 255 that Caffe's networks were trained with
 
 
 def load(name: str, weights: str, shape: Shape) -> keras.Model:
-    """Return a network of keras.applications without its top, for images of a shape.
+    """Return a pretrained network without its top, for images of a shape.
 
-    Its weights are `imagenet`, which Keras fetches, `none`, or the path of a file.
+    Its weights are `imagenet`, which Keras fetches for the networks of keras.applications, `none`, or the path of a
+    file.
 
     Raises:
         RequestError: the network does not accept the images, or the weights do not fit it.
@@ -34,10 +38,8 @@ def load(name: str, weights: str, shape: Shape) -> keras.Model:
         raise RequestError(
             f"model.base: {name} takes colour images. Received: preprocess.channels = {shape.channels}. Set it to 3."
         )
-    form = (shape.height, shape.width, 3)
-    fetched = "imagenet" if weights == "imagenet" else None
     try:
-        network = getattr(keras.applications, name)(include_top=False, weights=fetched, input_shape=form)
+        network = _build(name, shape, weights == "imagenet")
     except ValueError as error:
         raise RequestError(
             f"model.base: {name} cannot be built for images of {shape.height} x {shape.width} pixels "
@@ -53,6 +55,14 @@ def load(name: str, weights: str, shape: Shape) -> keras.Model:
     if weights not in ("imagenet", "none"):
         _load_file(network, name, Path(weights))
     return network
+
+
+def _build(name: str, shape: Shape, pretrained: bool) -> keras.Model:
+    """Return a network without its top, with weights of ImageNet or random ones."""
+    if name != efficientnet_lite.NAME:
+        form, weights = (shape.height, shape.width, 3), "imagenet" if pretrained else None
+        return getattr(keras.applications, name)(include_top=False, weights=weights, input_shape=form)
+    return efficientnet_lite.build(pretrained=pretrained)
 
 
 def _load_file(network: keras.Model, name: str, file: Path) -> None:
@@ -95,29 +105,47 @@ def freeze(network: keras.Model, train_from: str | None) -> None:
         layer.trainable = position >= begin and not isinstance(layer, keras.layers.BatchNormalization)
 
 
-def featuriser(network: keras.Model, pixels: str, pooling: Literal["average", "flatten"]) -> keras.Model:
-    """Return the base: pixels, 0 to 255, to the pooled maps of a network, (batch, features)."""
-    image = keras.Input(network.input_shape[1:], name="image")
-    maps = network(scale_pixels(image, pixels))
+def featuriser(network: keras.Model, shape: Shape, pixels: str, pooling: Literal["average", "flatten"]) -> keras.Model:
+    """Return the base: pixels, 0 to 255, of images of a shape to the pooled maps of a network, (batch, features)."""
+    image = values = keras.Input(shape.image, name="image")
+    if is_enlarged(network.name, shape):
+        values = _resized(values, shape.scaled_to(MIN_SIDE))
+    maps = network(scale_pixels(values, pixels))
     pool = keras.layers.GlobalAveragePooling2D() if pooling == "average" else keras.layers.Flatten()
     return keras.Model(image, pool(maps), name="base")
 
 
-def scaled_featuriser(base: keras.Model, image: tuple[int, int, int], mirror: bool) -> keras.Model:
-    """Return the network from pixels of any size, in colour or grey, to scaled features.
+def frozen_featuriser(
+    network: keras.Model, image: tuple[int, int, int], seen: Shape, pixels: str, mirror: bool
+) -> keras.Model:
+    """Return the network from uint8 pixels of images, in colour or grey, to scaled features.
 
-    The base's features, or with `mirror` their mean over image and mirror image, go through a root and are scaled to
-    length 1.
+    Images are resized to the shape that is seen. The means of their maps, or with `mirror` the mean of theirs and of
+    the mirror images', go through a root and are scaled to length 1.
     """
-    height, width, _ = base.input_shape[1:]
-    pixels = seen = keras.Input(image, name="image")
-    if image[:2] != (height, width):
-        seen = keras.layers.Resizing(height, width)(seen)
+    # 1. Resize the image, and colour a grey one.
+    given, values = image_input(image)
+    if image[:2] != seen.image[:2]:
+        values = _resized(values, seen)
     if image[2] == 1:
-        seen = keras.layers.Concatenate()([seen] * 3)
-    features = (base(seen) + base(ops.flip(seen, axis=2))) / 2 if mirror else base(seen)
+        values = keras.layers.Concatenate()([values] * 3)
+
+    # 2. Compute its features, and scale them.
+    pool = keras.layers.GlobalAveragePooling2D()
+    directions = [values, ops.flip(values, axis=2)] if mirror else [values]
+    means = [pool(network(scale_pixels(direction, pixels))) for direction in directions]
+    features = (means[0] + means[1]) / 2 if mirror else means[0]
     rooted = features / ops.sqrt(ops.abs(features) + _LINEAR_BELOW)
-    return keras.Model(pixels, keras.layers.UnitNormalization()(rooted), name="base")
+    return keras.Model(given, keras.layers.UnitNormalization()(rooted), name="base")
+
+
+def is_enlarged(name: str, shape: Shape) -> bool:
+    """Return whether a base sees enlarged images because they have less than the pixels of one place of its maps."""
+    return name == efficientnet_lite.NAME and min(shape.height, shape.width) < MIN_SIDE
+
+
+def _resized(image: Any, shape: Shape) -> Any:
+    return keras.layers.Resizing(shape.height, shape.width)(image)
 
 
 def scale_pixels(image: Any, pixels: str) -> Any:

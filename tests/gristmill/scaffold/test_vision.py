@@ -1,6 +1,7 @@
 """What is proposed for photos: in folders, archives, lists and arrays, small and large, grey and broken ones."""
 
 import csv
+import math
 import shutil
 from pathlib import Path
 from zipfile import ZipFile
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 
 from gristmill.errors import DataError, RequestError
+from gristmill.scaffold import vision
 from gristmill.scaffold.choose_domain import choose_domain
 from gristmill.scaffold.data import data_at
 from gristmill.scaffold.proposal import Proposal
@@ -41,21 +43,12 @@ def test_folders_name_the_classes(tmp_path: Path) -> None:
     assert "train" not in draft.values()  # candidates have settings of their own
 
 
-@pytest.mark.parametrize(("at_hand", "side"), [(False, 128), (True, 224)])
-def test_photos_are_larger_where_weights_of_a_base_are_at_hand(
-    at_hand: bool, side: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write_photos(tmp_path / "pets", "cat", "dog", size=(300, 280))
-    monkeypatch.setenv("GRISTMILL_DATA", str(tmp_path))
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
-    if at_hand:
-        (tmp_path / "mobilenet_1_0_224_tf_no_top.h5").touch()
+@pytest.mark.parametrize(("count", "side"), [(2, 280), (3, 224), (5, 128)])
+def test_many_photos_are_smaller(count: int, side: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vision, "_MAX_SIDES", ((4, 288), (8, 224), (math.inf, 128)))  # photos of both classes, pixels
+    write_photos(tmp_path / "pets", "cat", "dog", count=count, size=(300, 280))
 
-    draft = proposed(tmp_path / "pets", tmp_path)
-
-    assert draft.values()["preprocess"]["size"] == side
-    why = next(guess.why for guess in draft.tables["model"] if guess.key == "preset")
-    assert why.startswith("5 candidates" if at_hand else "4 candidates")
+    assert proposed(tmp_path / "pets", tmp_path).values()["preprocess"]["size"] == side
 
 
 @pytest.mark.parametrize("place", ["pets", "pets.npz"])
@@ -241,19 +234,3 @@ def test_every_guess_of_photos_says_what_it_rests_on(tmp_path: Path) -> None:
     draft = proposed(tmp_path / "pets", tmp_path)
 
     assert [guess.key for table in draft.tables.values() for guess in table if not guess.why] == ["path"]
-
-
-def test_photos_without_weights_are_told_how_to_have_a_pretrained_network(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write_photos(tmp_path / "pets", "cat", "dog")
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "none"))
-    monkeypatch.delenv("GRISTMILL_DATA", raising=False)
-    (note,) = proposed(tmp_path / "pets", tmp_path).notes
-    assert "into a folder of GRISTMILL_DATA" in note
-
-    (tmp_path / "mobilenet_1_0_224_notop.weights.h5").touch()
-    monkeypatch.setenv("GRISTMILL_DATA", str(tmp_path))
-    draft = proposed(tmp_path / "pets", tmp_path)
-    assert draft.notes == []
-    assert {guess.key: guess.why for guess in draft.tables["model"]}["preset"].startswith("5 candidates")

@@ -5,7 +5,8 @@ A model is a settings class. A network has a method `build(shape)`, which return
 has a method `fit(data)`, which returns a fitted Keras model from uint8 pixels to probabilities (batch, classes).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,11 @@ class Shape:
     def image(self) -> tuple[int, int, int]:
         """Shape of the pixels of one image."""
         return self.height, self.width, self.channels
+
+    def scaled_to(self, side: int) -> Self:
+        """Return the shape of the same images with a shorter side of so many pixels."""
+        scale = side / min(self.height, self.width)
+        return replace(self, height=round(self.height * scale), width=round(self.width * scale))
 
     @property
     def outputs(self) -> int:

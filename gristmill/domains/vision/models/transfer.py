@@ -1,4 +1,4 @@
-"""Pretrained networks of keras.applications with a new head: layers to train, or logistic regression.
+"""Pretrained networks with a new head: layers to train, or logistic regression.
 
 Their features suit photos that they were not trained on, so a few hundred images and a small head are enough (Yosinski
 et al., "How transferable are features in deep neural networks?", 2014).
@@ -6,6 +6,7 @@ et al., "How transferable are features in deep neural networks?", 2014).
 
 import difflib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
@@ -20,7 +21,11 @@ if TYPE_CHECKING:
 
     from gristmill.domains.vision.labelled_images import LabelledImages
 
+LITE = "EfficientNetLite0"
+"""The base whose weights come with gristmill's dependencies."""
+
 BASES = {
+    LITE: "own",
     **dict.fromkeys(("DenseNet121", "DenseNet169", "DenseNet201"), "torch"),
     **dict.fromkeys(("ResNet50", "ResNet101", "ResNet152", "VGG16", "VGG19"), "caffe"),
     **dict.fromkeys(("ResNet50V2", "ResNet101V2", "ResNet152V2", "MobileNet", "MobileNetV2"), "tf"),
@@ -30,18 +35,23 @@ BASES = {
     **{f"EfficientNetV2{size}": "own" for size in ("B0", "B1", "B2", "B3", "S", "M", "L")},
     **{f"MobileNetV3{size}": "own" for size in ("Small", "Large")},
 }
-"""Networks of keras.applications, and the scaling of their pixels, by Keras's names; own: inside the network."""
+"""Bases by name, of keras.applications but for the first, and the scaling of their pixels; own: inside the network."""
+
+SIDES = 224, 288
+"""Pixels a side: as bases are trained, and somewhat larger."""
 
 _CUTS = {"MobileNet": "conv_pw_12_relu"}  # layer whose features suit other photos better than those of the last one
 
 
 class Pretrained(Settings):
-    """A network of keras.applications, and where its weights are."""
+    """A pretrained network, and where its weights are."""
 
     words: ClassVar[tuple[str, ...]] = ("imagenet",)  # values of `weights` that are not a location
 
-    base: str  # class of keras.applications, such as "MobileNet"
-    weights: SourceLocation = "imagenet"  # "imagenet" from Keras, or a .weights.h5 or .h5 file
+    base: str = LITE  # this one, or a class of keras.applications, such as "MobileNet"
+    weights: SourceLocation = (
+        "imagenet"  # "imagenet", which Keras fetches for its own classes; or a .weights.h5 or .h5 file
+    )
     sha256: Digest = None  # SHA-256 of the weights file; required for a URL
     cut: str | None = None  # layer of the base whose output is used; the last one if omitted
 
@@ -50,7 +60,7 @@ class Pretrained(Settings):
     def _is_known(cls, base: str) -> str:
         if base not in BASES:
             near = difflib.get_close_matches(base, BASES, n=3, cutoff=0)
-            raise ValueError(f"the name of a network of keras.applications, such as {', '.join(near)}")
+            raise ValueError(f"{LITE} or the name of a network of keras.applications, such as {', '.join(near)}")
         return base
 
     @field_validator("sha256")
@@ -76,7 +86,7 @@ class Transfer(Pretrained):
     words: ClassVar[tuple[str, ...]] = ("imagenet", "none")
 
     kind: Literal["transfer"]
-    weights: SourceLocation = "imagenet"  # "imagenet" from Keras, a .weights.h5 or .h5 file, or "none": train the base
+    weights: SourceLocation = "imagenet"  # "imagenet", a .weights.h5 or .h5 file, or "none": train the base
     train_from: str | None = None  # first layer of the base to fine-tune; default: none; not for weights = "none"
     pooling: Literal["average", "flatten"] = "average"  # average the base's maps, or keep all pixels
     units: Sizes = ()  # units of each hidden layer of the head, with ReLU
@@ -99,7 +109,7 @@ class Transfer(Pretrained):
         import keras
 
         base = self.featuriser(shape)
-        image = keras.Input(base.input_shape[1:], name="image")
+        image = keras.Input(shape.image, name="image")
         head = keras.Sequential([keras.Input(base.output_shape[1:], name="features")], name="head")
         for width in self.units:
             head.add(keras.layers.Dense(width, activation="relu"))
@@ -120,20 +130,20 @@ class Transfer(Pretrained):
             network = pretrained.cut(network, self.cut)
         if self.weights != "none":
             pretrained.freeze(network, self.train_from)
-        return pretrained.featuriser(network, BASES[self.base], self.pooling)
+        return pretrained.featuriser(network, shape, BASES[self.base], self.pooling)
 
 
 class Frozen(Pretrained):
-    """Logistic regression on the features of a frozen base of keras.applications.
+    """Logistic regression on the features of a frozen base.
 
-    The maps are averaged over the image and, unless `mirror` is off, its mirror image. Then they go through a root and
-    are scaled to length 1 (Perronnin, Sánchez & Mensink, "Improving the Fisher kernel for large-scale image
-    classification", ECCV 2010). Images are seen a little larger than those that the base was trained on (Touvron et
-    al., "Fixing the train-test resolution discrepancy", NeurIPS 2019).
+    The maps are averaged over the image and, with `mirror`, its mirror image. Then they go through a root and are
+    scaled to length 1 (Perronnin, Sánchez & Mensink, "Improving the Fisher kernel for large-scale image
+    classification", ECCV 2010). Often images are better seen a little larger than those that the base was trained on
+    (Touvron et al., "Fixing the train-test resolution discrepancy", NeurIPS 2019).
     """
 
     kind: Literal["frozen"]
-    side: Size = 288  # pixels to which the shorter side of a smaller image is enlarged
+    side: Size = SIDES[-1]  # pixels of the shorter side of an image as the base sees it
     mirror: bool = True  # average the features with those of the mirror image; turn it off if left and right differ
 
     def fit(self, data: "LabelledImages") -> "keras.Model":
@@ -148,14 +158,12 @@ class Frozen(Pretrained):
         return fit_linear(data, data.featuriser(lambda: self.featuriser(data.layout.shape)))
 
     def featuriser(self, shape: Shape) -> "keras.Model":
-        """Return the network from pixels to features, (batch, features); for errors see `fit`."""
+        """Return the network from uint8 pixels to features, (batch, features); for errors see `fit`."""
         from gristmill.domains.vision import pretrained
 
-        larger = max(1.0, self.side / min(shape.height, shape.width))
-        seen = Shape(round(shape.height * larger), round(shape.width * larger), 3, shape.classes)
+        seen = replace(shape.scaled_to(self.side), channels=3)
         network = pretrained.load(self.base, self.weights, seen)
         if cut := self.cut or _CUTS.get(self.base):
             network = pretrained.cut(network, cut)
         pretrained.freeze(network, None)
-        base = pretrained.featuriser(network, BASES[self.base], "average")
-        return pretrained.scaled_featuriser(base, shape.image, self.mirror)
+        return pretrained.frozen_featuriser(network, shape.image, seen, BASES[self.base], self.mirror)

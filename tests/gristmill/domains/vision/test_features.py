@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from gristmill.domains.vision import features as module
+from gristmill.domains.vision import pretrained
 from gristmill.domains.vision.features import features
 from gristmill.domains.vision.models import Shape
 from gristmill.domains.vision.models.transfer import Transfer
@@ -21,6 +22,8 @@ PARTS = {"train": coloured(11), "validation": coloured(5, seed=1), "test": colou
 
 class TinyModel:
     """Settings of a base that takes milliseconds to build: the means of its maps, by fixed weights."""
+
+    base = "tiny"
 
     def located(self, files: Any) -> "TinyModel":
         return self
@@ -69,6 +72,19 @@ def test_images_are_written_batch_by_batch_for_each_part_that_has_any(
     for part, array in found.items():
         assert array == pytest.approx(np.asarray(base(PARTS[part][0])), abs=1e-3)
     assert counts == {"features": 4, "images": 15}
+
+
+def test_images_too_small_for_the_base_are_enlarged_and_this_is_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(pretrained, "MIN_SIDE", 64)
+    monkeypatch.setattr(TinyModel, "base", "EfficientNetLite0")
+
+    made(tmp_path, TinyModel())
+
+    assert [record.getMessage() for record in caplog.records if record.name == module.__name__] == [
+        "EfficientNetLite0 sees images of 48 x 40 pixels enlarged, and little in them: a small network may see more"
+    ]
 
 
 @pytest.mark.slow

@@ -1,6 +1,5 @@
-"""Presets follow the size of the images, and the weights that are at hand."""
+"""Presets follow the size of the images."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,14 +14,6 @@ from gristmill.settings.selection import Auto
 LINEAR = ["majority", "linear_pixels", "histograms", "histograms-2"]
 
 
-@pytest.fixture
-def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the folder of GRISTMILL_DATA, in which there are no weights yet."""
-    monkeypatch.setenv("GRISTMILL_DATA", str(tmp_path))
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
-    return tmp_path
-
-
 def candidates(
     preset: Any, size: int = 64, channels: Any = 3, augment: Augment | None = None, **train: Any
 ) -> dict[str, Any]:
@@ -35,68 +26,75 @@ def candidates(
     return {candidate.name: candidate.tables for candidate in found}
 
 
-@pytest.mark.parametrize("size", [28, 96])
-def test_without_weights_there_are_linear_classifiers_and_residual_networks(size: int, weights: Path) -> None:
-    assert list(candidates("quick", size)) == [*LINEAR, "residual"]
-    assert list(candidates("good", size)) == [*LINEAR, "residual"]
-    assert list(candidates("best", size)) == [*LINEAR, "residual", "residual-2"]
+@pytest.mark.parametrize(
+    ("preset", "networks"), [("quick", ["residual"]), ("good", ["residual"]), ("best", ["residual", "residual-2"])]
+)
+def test_small_images_have_linear_classifiers_and_residual_networks(preset: str, networks: list[str]) -> None:
+    assert list(candidates(preset, 28)) == [*LINEAR, *networks]
 
 
-def test_photos_have_a_candidate_for_weights_at_hand(weights: Path) -> None:
-    for file in ("mobilenet_1_0_224_tf_no_top.h5", "vgg16_weights_tf_notop.h5", "xception_notop.h5"):
-        (weights / file).touch()
+@pytest.mark.parametrize(
+    ("preset", "size", "seen"),
+    [
+        ("quick", 96, [(224, False)]),
+        ("quick", 224, [(224, False)]),
+        ("quick", 288, [(224, False), (288, False)]),
+        ("good", 96, [(224, False), (224, True)]),
+        ("good", 288, [(224, False), (288, False), (288, True)]),
+    ],
+)
+def test_photos_are_seen_by_a_frozen_base_at_one_or_two_sizes(preset: str, size: int, seen: list[Any]) -> None:
+    found = candidates(preset, size)
+    frozen = [tables["model"] for name, tables in found.items() if name.startswith("frozen")]
 
-    assert candidates("quick")["frozen"]["model"].weights == "mobilenet_1_0_224_tf_no_top.h5"
-    bases = [tables["model"].base for name, tables in candidates("best").items() if name.startswith("frozen")]
-    assert bases == ["MobileNet", "VGG16", "Xception"]
-    assert "frozen" not in candidates("quick", size=28)
+    assert [(model.side, model.mirror) for model in frozen] == seen
+    assert {model.base for model in frozen} == {"EfficientNetLite0"}
+    assert [name for name in found if not name.startswith("frozen")] == LINEAR
 
 
-def test_grey_images_have_no_candidate_on_colours_alone(weights: Path) -> None:
+def test_only_the_best_preset_trains_networks_on_photos_from_scratch() -> None:
+    assert [name for name in candidates("best", 96) if name.startswith("residual")] == ["residual", "residual-2"]
+
+
+def test_grey_images_have_no_candidate_on_colours_alone() -> None:
     assert list(candidates("quick", 28, channels=1)) == [*LINEAR[:3], "residual"]
 
 
-def test_many_grey_images_are_also_learned_without_changes(weights: Path) -> None:
+def test_many_grey_images_are_also_learned_without_changes() -> None:
     first, second = (candidates("good", 28, channels=1)[name] for name in ("residual", "residual-2"))
 
     assert not changes_images(first["augment"])
     assert (first["train"].few_examples, second["train"].few_examples) == ("refuse", "average")
     assert changes_images(second["augment"])
-    assert list(candidates("good", 96, channels=1)) == [*LINEAR[:3], "residual"]
 
 
 @pytest.mark.parametrize(
     ("size", "channels", "changed"), [(96, 3, (True, 0.4)), (28, 3, (False, 0.4)), (28, 1, (False, 0))]
 )
-def test_only_photos_are_mirrored_and_only_colours_are_cut_out(
-    size: int, channels: int, changed: Any, weights: Path
-) -> None:
-    *_, last = candidates("good", size, channels).values()
+def test_only_photos_are_mirrored_and_only_colours_are_cut_out(size: int, channels: int, changed: Any) -> None:
+    *_, last = candidates("best", size, channels).values()
     augment = last["augment"]
 
     assert (augment.horizontal_flip, augment.cutout) == changed
     assert augment.average_flips == augment.horizontal_flip
 
 
-@pytest.mark.parametrize("preset", ["quick", "good"])
-def test_without_mirroring_nothing_sees_a_mirror_image(preset: str, weights: Path) -> None:
-    (weights / "mobilenet_1_0_224_tf_no_top.h5").touch()
-    found = candidates(preset, augment=Augment(horizontal_flip=False))
+def test_without_mirroring_nothing_sees_a_mirror_image() -> None:
+    found = candidates("best", augment=Augment(horizontal_flip=False))
 
     assert not any(tables["augment"].average_flips or tables["augment"].horizontal_flip for tables in found.values())
-    assert not found["frozen"]["model"].mirror
+    assert not any(tables["model"].mirror for name, tables in found.items() if name.startswith("frozen"))
     assert found["residual"]["augment"].zoom
-    assert candidates(preset)["frozen"]["model"].mirror
 
 
-def test_few_images_are_not_for_networks_of_the_quick_preset(weights: Path) -> None:
-    few = {preset: candidates(preset)["residual"]["train"].few_examples for preset in ("quick", "good")}
+def test_few_images_are_not_for_networks_of_the_quick_preset() -> None:
+    few = {preset: candidates(preset, 28)["residual"]["train"].few_examples for preset in ("quick", "good")}
 
     assert few == {"quick": "refuse", "good": "average"}
 
 
-def test_what_the_pipeline_sets_holds_for_all_candidates(weights: Path) -> None:
-    train = candidates("good", epochs=3)["residual"]["train"]
+def test_what_the_pipeline_sets_holds_for_all_candidates() -> None:
+    train = candidates("good", 28, epochs=3)["residual"]["train"]
 
     assert (train.epochs, train.schedule) == (3, "one_cycle")
 

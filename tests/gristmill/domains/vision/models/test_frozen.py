@@ -24,36 +24,41 @@ def frozen(weights: str, **fields: Any) -> Frozen:
     return Frozen.model_validate(small | fields)
 
 
+def expected(images: Any, weights: str, mirror: bool = True) -> list[Any]:
+    """Return the features of images, float (images, rows, columns, 3), in the size in which the base sees them."""
+    shape = Shape(*images.shape[1:], classes=3)
+    network = pretrained.cut(pretrained.load("MobileNetV3Small", weights, shape), CUT)
+    directions = (images, images[:, :, ::-1] if mirror else images)
+    means = np.mean([np.asarray(network(direction)).mean(axis=(1, 2)) for direction in directions], axis=0)
+    rooted = means / np.sqrt(np.abs(means) + 0.01)
+    return [row / np.linalg.norm(row) for row in rooted]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("mirror", [True, False])
 def test_features_are_rooted_means_over_one_or_both_directions_of_length_one(weights: str, mirror: bool) -> None:
-    images = IMAGES.astype(np.float32)
-    found = np.asarray(frozen(weights, mirror=mirror).featuriser(SHAPE)(images))
+    found = np.asarray(frozen(weights, mirror=mirror).featuriser(SHAPE)(IMAGES))
 
-    network = pretrained.cut(pretrained.load("MobileNetV3Small", weights, SHAPE), CUT)
-    directions = (images, images[:, :, ::-1] if mirror else images)
-    means = np.mean([np.asarray(network(direction)).mean(axis=(1, 2)) for direction in directions], axis=0)
-    for mean, features in zip(means, found, strict=True):
-        rooted = mean / np.sqrt(np.abs(mean) + 0.01)
-        assert features == pytest.approx(rooted / np.linalg.norm(rooted), abs=1e-5)
+    assert found == pytest.approx(np.array(expected(IMAGES.astype(np.float32), weights, mirror)), abs=1e-5)
 
 
 @pytest.mark.slow
 def test_a_mirrored_image_has_the_same_features(weights: str) -> None:
     network = frozen(weights).featuriser(SHAPE)
-    images = IMAGES.astype(np.float32)
 
-    assert np.asarray(network(images[:, :, ::-1])) == pytest.approx(np.asarray(network(images)), abs=1e-5)
+    assert np.asarray(network(IMAGES[:, :, ::-1])) == pytest.approx(np.asarray(network(IMAGES)), abs=1e-5)
 
 
-def test_small_and_grey_images_are_enlarged_and_taken_as_coloured(weights: str) -> None:
-    network = frozen(weights).featuriser(Shape(10, 12, 1, 3))
-    grey = np.random.default_rng(0).uniform(0, 255, (2, 10, 12, 1)).astype(np.float32)
+@pytest.mark.parametrize(("height", "width"), [(10, 12), (80, 96)])
+def test_grey_images_are_taken_as_coloured_and_those_of_another_size_are_resized(
+    height: int, width: int, weights: str
+) -> None:
+    grey = np.random.default_rng(0).integers(0, 256, (2, height, width, 1)).astype(np.uint8)
+    seen = np.asarray(keras.layers.Resizing(40, 48)(np.repeat(grey, 3, axis=-1).astype(np.float32)))
 
-    large = keras.layers.Resizing(40, 48)(np.repeat(grey, 3, axis=-1))
-    coloured = frozen(weights).featuriser(Shape(40, 48, 3, 3))
+    found = np.asarray(frozen(weights).featuriser(Shape(height, width, 1, 3))(grey))
 
-    assert np.asarray(network(grey)) == pytest.approx(np.asarray(coloured(large)), abs=1e-5)
+    assert found == pytest.approx(np.array(expected(seen, weights)), abs=1e-5)
 
 
 @pytest.mark.slow

@@ -44,7 +44,7 @@ def changed(network: keras.Model, before: dict[str, Any]) -> list[str]:
 def test_every_network_of_keras_is_known() -> None:
     there = [name for name, found in vars(keras.applications).items() if inspect.isfunction(found)]
 
-    assert sorted(BASES) == sorted(there)
+    assert sorted(BASES) == sorted([*there, "EfficientNetLite0"])
 
 
 def test_an_unknown_base_is_refused_with_the_nearest() -> None:
