@@ -123,16 +123,23 @@ def write_keras(network: "keras.Model", path: Path) -> None:
 
 
 def load_keras(path: Path) -> Predictor:
-    """Return the predictor of a `.keras` file; Keras's safe mode runs no code of the file."""
+    """Return the predictor of a `.keras` file."""
+    from gristmill.training.saved_network import as_tensors
+
+    network = open_keras(path)
+    return lambda inputs: network.predict_on_batch(as_tensors(inputs))
+
+
+def open_keras(path: Path) -> "keras.Model":
+    """Return the network of a `.keras` file; Keras's safe mode runs no code of the file."""
     import keras
 
-    from gristmill.training.saved_network import as_tensors, translate_load_errors
+    from gristmill.training.saved_network import translate_load_errors
 
     with translate_load_errors(path, "export"):
         if not is_zipfile(path):  # Keras would say that the file does not exist
             raise ValueError("no Keras archive")
-        network = keras.models.load_model(path, compile=False, safe_mode=True)
-    return lambda inputs: network.predict_on_batch(as_tensors(inputs))
+        return keras.models.load_model(path, compile=False, safe_mode=True)
 
 
 def write_lite(network: "keras.Model", path: Path, quantized: bool = False) -> None:

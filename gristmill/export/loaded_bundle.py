@@ -5,13 +5,17 @@ TensorFlow is loaded with the first model, after the data and the options of a r
 
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from gristmill.errors import RequestError
 from gristmill.export.bundle import Wrap, import_required_ops, load
-from gristmill.export.formats import FORMATS, Outputs, Predictor, open_saved_model, outputs_of
+from gristmill.export.formats import FORMATS, Outputs, Predictor, open_keras, open_saved_model, outputs_of
 from gristmill.export.kit import REQUEST, answer_sample
 from gristmill.training.keras_backend import import_keras
 from gristmill.util.table_io import read_document
+
+if TYPE_CHECKING:
+    import keras
 
 
 class LoadedBundle:
@@ -41,6 +45,20 @@ class LoadedBundle:
         import_keras()
         import_required_ops(self.path)
         return open_saved_model(self.path / FORMATS["saved_model"].path)
+
+    def network(self) -> "keras.Model":
+        """Return the network of Keras, whose layers can be called one by one.
+
+        Raises:
+            RequestError: the bundle was exported without the format "keras".
+        """
+        if "keras" not in self.signature["formats"]:
+            listed = ", ".join(self.signature["formats"])
+            raise RequestError(
+                f"--explain needs the model in the format keras. Exported: {listed}. Add it to export.formats, and run."
+            )
+        import_keras()
+        return open_keras(self.path / FORMATS["keras"].path)
 
     def predictor(self) -> Predictor:
         """Return the function from raw inputs to predictions by the bundle's first format.

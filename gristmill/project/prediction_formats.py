@@ -2,13 +2,19 @@
 
 import json
 import math
+from base64 import b64decode
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gristmill.errors import RequestError
+from gristmill.util.files import write_atomically
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+_JPEG = "data:image/jpeg;base64,"
 
 
 class Format(StrEnum):
@@ -41,6 +47,23 @@ def encode(frame: "pd.DataFrame", form: Format) -> bytes:
             return (
                 "\n".join(map(json.dumps, rows)) if form is Format.JSONL else json.dumps(rows, indent=2)
             ).encode() + b"\n"
+
+
+def save_pictures(frame: "pd.DataFrame", folder: Path) -> "pd.DataFrame":
+    """Write pictures that are data URIs into a folder, `1.jpg` for the first row; return the rows with their paths."""
+
+    def save(number: int, cell: Any) -> Any:
+        if not isinstance(cell, str) or not cell.startswith(_JPEG):
+            return cell
+        folder.mkdir(exist_ok=True)
+        path = folder / f"{number}.jpg"
+        write_atomically(path, b64decode(cell.removeprefix(_JPEG)))
+        return str(path)
+
+    saved = frame.copy()
+    for name in frame.select_dtypes(["object", "string"]):
+        saved[name] = [save(number, cell) for number, cell in enumerate(frame[name], start=1)]
+    return saved
 
 
 def json_rows(frame: "pd.DataFrame") -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ import typer
 from gristmill.cli import console, output, progress_bar
 from gristmill.cli.options import ByVersion, Json, Name, open_project, pipelines_argument
 from gristmill.errors import RequestError
-from gristmill.project.prediction_formats import Format, encode
+from gristmill.project.prediction_formats import Format, encode, save_pictures
 from gristmill.util.files import write_atomically
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def predict(
         ),
     ] = None,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Add the contribution of each column to each prediction of a table.")
+        bool, typer.Option("--explain", help="Say why: add what each column contributes, or where in a photo.")
     ] = False,
     version: ByVersion = None,
 ) -> None:
@@ -73,6 +73,8 @@ def predict(
     elif out is None:
         output.show_bytes(encode(frame, form))
     else:
+        if explain and form is Format.CSV:
+            frame = save_pictures(frame, out.with_suffix(""))
         write_atomically(out, encode(frame, form))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from gristmill.domains.common.classification.settings import Evaluate, Train
 from gristmill.domains.vision import settings
 from gristmill.settings.arrivals import Arrivals
-from gristmill.settings.domain import Domain, Monitored, Options
+from gristmill.settings.domain import Domain, Monitored
 from gristmill.settings.kinds import Kinds
 from gristmill.settings.schedule import Gate, Schedule
 from gristmill.settings.selection import Select
@@ -77,7 +77,7 @@ VISION = Domain(
     report=Lazy("gristmill.domains.vision.report"),
     retraining=Lazy("gristmill.domains.vision.retraining:RETRAINING"),
     requests=Lazy("gristmill.domains.vision.predict:REQUESTS"),
-    predict_options=Options,
+    predict_options=settings.PredictOptions,
     prediction=Lazy("gristmill.domains.vision.predict:PREDICTION"),
     monitored=Monitored(Lazy("gristmill.domains.common.monitoring"), may_have_id=False, id_columns=("file",)),
     check_before_training=Lazy("gristmill.domains.vision.evaluate:check_before_training"),

@@ -21,10 +21,12 @@ from gristmill.domains.common.classification.evaluation import (
     is_balanced,
     write_scores,
 )
+from gristmill.domains.common.classification.examples import CELLS
 from gristmill.domains.common.classification.settings import Evaluate
 from gristmill.domains.common.comparison import compare
 from gristmill.domains.vision import dataset, feature_maps
-from gristmill.domains.vision.dataset import Prepared
+from gristmill.domains.vision.class_maps import class_maps, picture
+from gristmill.domains.vision.dataset import Pixels, Prepared
 from gristmill.domains.vision.image_classifier import ImageClassifier
 from gristmill.domains.vision.learner import ImageLearner
 from gristmill.domains.vision.models.linear import LinearPixels, Majority
@@ -38,6 +40,7 @@ BASELINES = (Majority(kind="majority"), LinearPixels(kind="linear_pixels"))
 
 _THUMBNAIL_SIDE = 96  # pixels
 _MAX_LOSSLESS_SIDE = 48  # pixels of a thumbnail that is a PNG; larger ones are JPEGs
+_MIN_SIDE_OF_MAPS = 48  # pixels; on smaller images, class activation maps show next to nothing
 IMAGES_MAPPED = 3  # images of different classes whose feature maps are shown
 
 
@@ -76,7 +79,9 @@ def evaluate(
 
     # 2. Write the scores, with the examples that the report shows.
     def show(rows: pd.DataFrame) -> pd.DataFrame:
-        return rows.assign(picture=thumbnails(data, rows))
+        return rows.assign(
+            picture=thumbnails(data, rows), class_map=np.array(maps_of_doubtful(data, model, rows), object)
+        )
 
     advice = "check that nothing in the photos gives the class away, such as a stamp or the background"
     presentation = Presentation(learner.noun, evaluate.slices, show, advice)
@@ -98,18 +103,38 @@ def check_before_training(preprocessed: Path, tables: Mapping[str, Any], stages:
 
 def thumbnails(data: Prepared, rows: pd.DataFrame) -> list[bytes]:
     """Return the images of some rows, with `id` and `part`, as small image files."""
-    files: dict[tuple[str, str], bytes] = {}
+    files: list[bytes] = []
+    for values in _pixels_of(data, rows):
+        image = Image.fromarray(values.squeeze(-1) if values.shape[-1] == 1 else values)
+        image.thumbnail((_THUMBNAIL_SIDE, _THUMBNAIL_SIDE))
+        encoded = io.BytesIO()
+        if max(image.size) <= _MAX_LOSSLESS_SIDE:
+            image.save(encoded, "PNG")
+        else:
+            image.save(encoded, "JPEG", quality=85)
+        files.append(encoded.getvalue())
+    return files
+
+
+def maps_of_doubtful(data: Prepared, model: ImageClassifier, rows: pd.DataFrame) -> list[bytes | None]:
+    """Return class activation maps of errors and likely wrong labels for the class that is predicted; else None."""
+    doubtful = rows["shown"] != CELLS
+    if not doubtful.any() or min(data.layout.height, data.layout.width) < _MIN_SIDE_OF_MAPS:
+        return [None] * len(rows)
+    chosen = rows[doubtful]
+    images = np.stack(_pixels_of(data, chosen))
+    maps = class_maps(model.network, images, chosen["predicted"].map(data.classes.index).tolist())
+    if maps is None:
+        return [None] * len(rows)
+    drawn = iter([picture(image, each, _THUMBNAIL_SIDE) for image, each in zip(images, maps, strict=True)])
+    return [next(drawn) if one else None for one in doubtful]
+
+
+def _pixels_of(data: Prepared, rows: pd.DataFrame) -> list[Pixels]:
+    """Return the pixels of the images of some rows, with `id` and `part`."""
+    pixels: dict[tuple[str, str], Pixels] = {}
     for part in rows["part"].unique():
         ids = rows["id"][rows["part"] == part].unique()
         positions = pd.Index(data.rows(part)["id"]).get_indexer(pd.Index(ids)).tolist()
-        pixels = data.pick_pixels(part, positions)
-        for id_, values in zip(ids, pixels, strict=True):
-            image = Image.fromarray(values.squeeze(-1) if values.shape[-1] == 1 else values)
-            image.thumbnail((_THUMBNAIL_SIDE, _THUMBNAIL_SIDE))
-            encoded = io.BytesIO()
-            if max(image.size) <= _MAX_LOSSLESS_SIDE:
-                image.save(encoded, "PNG")
-            else:
-                image.save(encoded, "JPEG", quality=85)
-            files[part, id_] = encoded.getvalue()
-    return [files[key] for key in zip(rows["part"], rows["id"], strict=True)]
+        pixels |= {(part, id_): values for id_, values in zip(ids, data.pick_pixels(part, positions), strict=True)}
+    return [pixels[key] for key in zip(rows["part"], rows["id"], strict=True)]

@@ -56,7 +56,7 @@ def read(folder: Path) -> FeatureMaps | None:
 
 def compute_feature_maps(network: "keras.Model", images: Pixels) -> FeatureMaps | None:
     """Return the filters of the first convolution, and feature maps of images; None without a convolution."""
-    extended, convolutions = _with_feature_maps(network)
+    extended, convolutions = with_feature_maps(network)
     if not convolutions:
         return None
     _, *outputs = extended.predict(images, verbose=0)
@@ -85,7 +85,7 @@ def thumbnails(images: Pixels) -> Pixels:
     return np.asarray(np.round(small.numpy()), np.uint8)
 
 
-def _with_feature_maps(network: "keras.Model") -> "tuple[keras.Model, list[Any]]":
+def with_feature_maps(network: "keras.Model") -> "tuple[keras.Model, list[Any]]":
     """Return the network with the outputs of all convolutions after its own output, and these convolutions.
 
     The tensors of a nested network cannot be reached from the outer input, so every layer is called again, on new
@@ -99,7 +99,7 @@ def _with_feature_maps(network: "keras.Model") -> "tuple[keras.Model, list[Any]]
     def call(layer: Any, *inputs: Any, **named: Any) -> Any:
         # 1. Call the layer; a nested network also gives the maps of its convolutions.
         if isinstance(layer, keras.Model):
-            extended, inner = _with_feature_maps(layer)
+            extended, inner = with_feature_maps(layer)
             output, *maps = extended(*inputs, **named)
         else:
             output = layer(*inputs, **named)
@@ -119,5 +119,5 @@ def _with_feature_maps(network: "keras.Model") -> "tuple[keras.Model, list[Any]]
             output = call(layer, output)
     else:
         again = keras.models.clone_model(network, None, lambda same: same, call)
-        inputs, output = again.inputs, again.output
+        inputs, output = again.input, again.output
     return keras.Model(inputs, [output, *outputs]), convolutions

@@ -22,7 +22,8 @@ class PhotoRetraining(ClassifierRetraining):
     def classify(self, export: Path, ingest: Path, rows: pd.DataFrame) -> Probabilities:
         """Return the probabilities that a champion's bundle gives of ingested photos, in its own size."""
         bundle = LoadedBundle(export)
-        return classify(bundle, decode_ingested(ingest, rows, exported_layout(bundle))).astype(np.float64)
+        probabilities, _ = classify(bundle, decode_ingested(ingest, rows, exported_layout(bundle)))
+        return probabilities.astype(np.float64)
 
     def content_drift(self, new: IngestedExamples, tested: IngestedExamples, champion: Folders) -> list[InputDrift]:
         """Compare the brightness of about 1,000 new photos, 0 to 255, with that of the champion's test set."""

@@ -17,6 +17,7 @@ from gristmill.settings.base import (
     Settings,
 )
 from gristmill.settings.data_schema import Bounds, Classes, Expectations
+from gristmill.settings.domain import Options
 
 
 class Ingest(Settings):
@@ -65,6 +66,12 @@ class Augment(Settings):
     cutout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # side of a grey square over a random place, as a share
     fill: Literal["nearest", "constant", "reflect", "wrap"] = "nearest"  # source of pixels beyond the edge
     average_flips: bool = False  # average each prediction with that of the mirror image; takes twice the time
+
+
+class PredictOptions(Options):
+    """Options of a prediction of photos."""
+
+    explain: bool = False  # whether to add pictures of what speaks for the predicted class
 
 
 class Export(Settings):

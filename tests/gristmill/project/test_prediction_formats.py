@@ -2,6 +2,8 @@
 
 import io
 import json
+from base64 import b64encode
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,7 +11,7 @@ import pytest
 
 from gristmill.cli import output
 from gristmill.errors import RequestError
-from gristmill.project.prediction_formats import Format, encode
+from gristmill.project.prediction_formats import Format, encode, save_pictures
 
 FRAME = pd.DataFrame(
     {
@@ -49,3 +51,21 @@ def test_printed_predictions_are_rounded_and_inputs_are_not(capsys: pytest.Captu
 def test_a_column_of_texts_and_numbers_is_not_written_as_parquet() -> None:
     with pytest.raises(RequestError, match=r"^--format parquet: Could not convert .* Use csv, json or jsonl\.$"):
         encode(FRAME.assign(rooms=[3, "s"]), Format.PARQUET)
+
+
+def test_pictures_become_files_and_other_cells_stay(tmp_path: Path) -> None:
+    uri = "data:image/jpeg;base64," + b64encode(b"\xff\xd8 a picture").decode()
+    rows = pd.DataFrame({"file": ["a.jpg", "b.jpg"], "probability": [0.5, None], "class_map": [None, uri]})
+
+    saved = save_pictures(rows, tmp_path / "explained")
+
+    assert saved["class_map"].isna().tolist() == [True, False]
+    assert saved["class_map"][1] == str(tmp_path / "explained/2.jpg")
+    pd.testing.assert_frame_equal(saved.drop(columns="class_map"), rows.drop(columns="class_map"))
+    assert [path.name for path in (tmp_path / "explained").iterdir()] == ["2.jpg"]
+    assert (tmp_path / "explained/2.jpg").read_bytes() == b"\xff\xd8 a picture"
+
+
+def test_without_pictures_there_is_no_folder(tmp_path: Path) -> None:
+    pd.testing.assert_frame_equal(save_pictures(FRAME, tmp_path / "explained"), FRAME)
+    assert not (tmp_path / "explained").exists()

@@ -232,7 +232,7 @@ def error_sections(evaluation: Evaluation) -> Iterator[Section]:
     """Yield the most confident errors."""
     rows = evaluation.examples(examples.ERRORS)
     if len(rows):
-        note = "Misclassified examples of the test set with the highest predicted probability."
+        note = "Misclassified examples of the test set with the highest predicted probability." + _note_on_maps(rows)
         table = _table_of_examples("", rows, ["label", "predicted", "probability"])
         yield Section("Most confident errors", note, tables=[table])
 
@@ -247,11 +247,18 @@ def wrong_label_sections(evaluation: Evaluation) -> Iterator[Section]:
         "Examples that the model was not trained on, where it is confident that another class is right (confident "
         "learning, Northcutt et al. 2021). It can be wrong: check each label before you change it. "
         f"All {len(pd.read_csv(file, usecols=['part'])):,} are in "
-        f"{Path(*file.parts[-4:]).as_posix()} in the store."  # STAGE/KEY[:2]/KEY/FILE
+        f"{Path(*file.parts[-4:]).as_posix()} in the store." + _note_on_maps(rows)  # STAGE/KEY[:2]/KEY/FILE
     )
     rows = rows.rename(columns={"predicted": "likely"}).assign(part=rows["part"].map(PART_NAMES))
     table = _table_of_examples("", rows, ["label", "likely", "probability", "part"])
     yield Section("Likely wrong labels", note, tables=[table])
+
+
+def _note_on_maps(rows: pd.DataFrame) -> str:
+    """Return what the second pictures show, if there are any."""
+    if "class_map" not in rows or rows["class_map"].isna().all():
+        return ""
+    return " Red places of the second picture speak for the predicted class (Grad-CAM, Selvaraju et al. 2017)."
 
 
 def cell_tables(evaluation: Evaluation) -> dict[str, Table]:
@@ -279,9 +286,23 @@ def _table_of_examples(title: str, rows: pd.DataFrame, columns: Sequence[str], *
     """Return examples as pictures or texts, with some columns as captions."""
     captions = [rows[name].map("{:.2%}".format if name == "probability" else str).tolist() for name in columns]
     ids, is_text = rows["id"].tolist(), "text" in rows
-    shown = rows["text"] if is_text else map(_image_element, rows["picture"], ids)
+    shown = rows["text"] if is_text else [_image_elements(*row) for row in zip(_pictures(rows), ids, strict=True)]
     headings = ["", *columns, ""]
     return Table.of_columns(title, headings, [shown, *captions, ids], words=is_text, tiles=True, **more)
+
+
+def _pictures(rows: pd.DataFrame) -> Iterator[list[bytes]]:
+    """Yield the image of each example, and its class activation map if it has one."""
+    columns = [name for name in ("picture", "class_map") if name in rows]
+    for row in rows[columns].itertuples(index=False):
+        yield [picture for picture in row if picture is not None]
+
+
+def _image_elements(pictures: Sequence[bytes], alt: str) -> str:
+    from markupsafe import Markup  # with Jinja, late
+
+    alts = (alt, f"{alt}: what speaks for the predicted class")
+    return Markup("").join(map(_image_element, pictures, alts))
 
 
 def _image_element(picture: bytes, alt: str) -> str:

@@ -15,6 +15,7 @@ from gristmill.domains.common.classification.settings import Evaluate
 from gristmill.domains.vision import dataset
 from gristmill.domains.vision import evaluate as evaluate_module
 from gristmill.domains.vision.evaluate import evaluate
+from gristmill.domains.vision.image_classifier import ImageClassifier
 from gristmill.errors import RequestError
 from gristmill.util.table_io import read_document, read_table
 from helpers.small_judged import Folders
@@ -104,6 +105,20 @@ def test_two_classes_have_a_roc_auc_and_a_part_that_is_not_there_has_no_scores(b
     assert written["model"]["test"]["roc_auc"] == pytest.approx((above[:, None] > below).mean())
     assert written["baselines"]["majority"]["test"]["roc_auc"] == 0.5
     assert written["shown"] == ["log_loss", "accuracy", "f1", "roc_auc", "ece"]
+
+
+def test_errors_and_likely_wrong_labels_of_images_large_enough_have_class_maps(
+    judged: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = read_table(judged["evaluate"] / "examples.parquet")
+    data, model = dataset.read(judged["preprocess"]), ImageClassifier.read(judged["train"])
+
+    assert shown["class_map"].isna().all()  # the images are small
+    monkeypatch.setattr(evaluate_module, "_MIN_SIDE_OF_MAPS", 1)
+    maps = evaluate_module.maps_of_doubtful(data, model, shown)
+
+    assert [drawn is not None for drawn in maps] == (shown["shown"] != "cells").tolist()
+    assert any(drawn and drawn.startswith(b"\xff\xd8") for drawn in maps)
 
 
 def test_pictures_of_the_examples_to_show_are_kept(judged: Folders) -> None:

@@ -1,7 +1,10 @@
 """What photos show, file by file."""
 
 import io
+import json
 import re
+import shutil
+from base64 import b64decode
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,10 +18,9 @@ from gristmill.domains.vision import decode
 from gristmill.domains.vision import predict as prediction
 from gristmill.domains.vision.export import export
 from gristmill.domains.vision.predict import PREDICTION
-from gristmill.domains.vision.settings import Export, Ingest
-from gristmill.errors import DataError
+from gristmill.domains.vision.settings import Export, Ingest, PredictOptions
+from gristmill.errors import DataError, RequestError
 from gristmill.export.loaded_bundle import LoadedBundle
-from gristmill.settings.domain import Options
 from gristmill.sources.images.folder import READABLE_SUFFIXES
 from helpers.small_classifier import CLASSES, LAYOUT, Folders, small_network
 
@@ -48,9 +50,9 @@ def files(tmp_path: Path, photos: list[bytes]) -> tuple[Path, ...]:
 def ask(keras_bundle: Path) -> Ask:
     """Return a function that predicts from files."""
 
-    def call(*paths: Path, ingest: Ingest | None = None) -> pd.DataFrame:
+    def call(*paths: Path, ingest: Ingest | None = None, explain: bool = False) -> pd.DataFrame:
         bundle, tables = LoadedBundle(keras_bundle), {"ingest": ingest or Ingest()}
-        return PREDICTION.predict(PredictionRequest(bundle, None, tables, Options(), paths=paths))
+        return PREDICTION.predict(PredictionRequest(bundle, None, tables, PredictOptions(explain=explain), paths=paths))
 
     return call
 
@@ -68,6 +70,32 @@ def test_each_file_gets_a_row_with_the_networks_probabilities(
     assert made["probability"].to_numpy() == pytest.approx(expected.max(axis=1), abs=1e-6)
     assert made["predicted"].tolist() == [CLASSES[at] for at in expected.argmax(axis=1)]
     assert made["predicted"].nunique() > 1
+
+
+def test_an_explanation_says_and_shows_the_place_in_each_photo_that_can_be_used(
+    ask: Ask, files: tuple[Path, ...]
+) -> None:
+    files[1].write_bytes(b"no photo")
+
+    made = ask(*files[:3], explain=True)
+
+    assert made.columns[-2:].tolist() == ["because", "class_map"]
+    assert made["because"].isna().tolist() == made["class_map"].isna().tolist() == [False, True, False]
+    shown = Image.open(io.BytesIO(b64decode(made["class_map"][0].removeprefix("data:image/jpeg;base64,"))))
+    assert shown.size == (LAYOUT.width, LAYOUT.height)
+    pd.testing.assert_frame_equal(made.iloc[:, :-2], ask(*files[:3]))
+
+
+def test_an_explanation_needs_the_network_of_keras(keras_bundle: Path, files: tuple[Path, ...], tmp_path: Path) -> None:
+    other = shutil.copytree(keras_bundle, tmp_path / "other")
+    signature = json.loads((other / "signature.json").read_text())
+    (other / "signature.json").write_text(json.dumps(signature | {"formats": ["saved_model", "lite"]}))
+    asked = PredictionRequest(
+        LoadedBundle(other), None, {"ingest": Ingest()}, PredictOptions(explain=True), paths=files
+    )
+
+    with pytest.raises(RequestError, match=r"--explain needs .* format keras\. Exported: saved_model, lite\. Add it to"):
+        PREDICTION.predict(asked)
 
 
 def test_batches_are_put_together_in_the_order_of_the_files(

@@ -201,6 +201,21 @@ def test_likely_wrong_labels_are_shown_with_where_all_are(judged: Folders, tmp_p
     assert list(error_sections(classifier.read_evaluation(run))) == []
 
 
+def test_an_error_is_shown_with_what_speaks_for_its_prediction(judged: Folders, tmp_path: Path) -> None:
+    run = changed(judged, "evaluate", tmp_path)
+    shown = read_table(run["evaluate"] / "examples.parquet")
+    maps = [b"\xff\xd8 map" if name == "errors" else None for name in shown["shown"]]
+    write_table(run["evaluate"] / "examples.parquet", shown.assign(class_map=maps))
+
+    (section,) = error_sections(classifier.read_evaluation(run))
+
+    assert "Red places of the second picture speak for the predicted class" in section.note
+    assert [row[0].count("<img") for row in section.tables[0].rows] == [2] * maps.count(b"\xff\xd8 map")
+    (plain,) = error_sections(classifier.read_evaluation(judged))
+    assert "second picture" not in plain.note
+    assert {row[0].count("<img") for row in plain.tables[0].rows} == {1}
+
+
 def test_slices_stand_beside_the_best_baseline(shown: dict[str, Section], judged: Folders) -> None:
     scores = read_table(judged["evaluate"] / "scores.parquet")
 
