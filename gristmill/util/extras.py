@@ -10,6 +10,7 @@ from gristmill.errors import RequestError
 
 EXTRAS = {
     "dask": ("distributed",),
+    "heic": ("pillow_heif",),
     "lite": ("ai_edge_litert",),
     "s3": ("s3fs",),
     "onnx": ("onnx", "onnxruntime", "tf2onnx"),

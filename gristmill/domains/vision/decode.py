@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 POSITION = ["shard", "offset", "size"]  # columns of a photo's position in the shards of ingest
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")  # an animation counts as its first image
+_HEIF = rb"....ftyp(hei|hev|mif1|msf1)"  # the beginning of photos of iPhones
 _OTHER_FORMATS = {
-    rb"....ftyp(hei|hev|mif1|msf1)": "HEIC",
     rb"....ftypavi": "AVIF",
     rb"....ftypcrx|FUJIFILMCCD-RAW|II(RO|RS|U\0)": "raw photos",
     rb"\xff\x0a|....JXL ": "JPEG XL",
@@ -116,9 +116,11 @@ def _opened(encoded: bytes) -> Iterator[Image.Image]:
     if not encoded:
         raise DataError("the file is empty")
     try:
-        with Image.open(io.BytesIO(encoded), formats=FORMATS) as image:
+        with Image.open(io.BytesIO(encoded), formats=_formats_of(encoded)) as image:
             yield image
     except UnidentifiedImageError:
+        if re.match(_HEIF, encoded, re.DOTALL):
+            raise DataError("a HEIC that is truncated or corrupt") from None
         for start, name in _OTHER_FORMATS.items():
             if re.match(start, encoded, re.DOTALL):
                 raise DataError(f"gristmill does not read {name}. Convert it to JPEG or PNG") from None
@@ -128,6 +130,20 @@ def _opened(encoded: bytes) -> Iterator[Image.Image]:
         raise DataError(f"too many pixels ({error})") from None
     except _ERRORS as error:
         raise DataError(f"truncated or corrupt ({str(error) or type(error).__name__})") from None
+
+
+def _formats_of(encoded: bytes) -> tuple[str, ...]:
+    """Return the formats that a photo may have."""
+    if not re.match(_HEIF, encoded, re.DOTALL):
+        return FORMATS
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError:
+        raise DataError(
+            "HEIC needs pillow-heif, which is not installed. Run: pip install 'gristmill[heic]', or convert it to JPEG"
+        ) from None
+    register_heif_opener()
+    return ("HEIF",)
 
 
 def _convert_channels(image: Image.Image, channels: int) -> Image.Image:

@@ -16,11 +16,15 @@ RAW_PHOTOS = (".arw", ".cr2", ".cr3", ".dng", ".nef", ".nrw", ".orf", ".pef", ".
 PHOTO_SUFFIXES = (*READABLE_SUFFIXES, ".heic", ".heif", ".avif", ".jxl", ".jp2", *RAW_PHOTOS)
 """Suffixes of all photos. Those not in `READABLE_SUFFIXES` count as unreadable instead of being ignored."""
 
+HEIC = ("pillow-heif",)
+"""The distribution that decides whether such photos can be read."""
+
 
 class Folder(Files):
     """Photos of any size; the class of each is the name of its folder, or of the one above with `subfolders`."""
 
     suffixes: ClassVar[tuple[str, ...]] = (*PHOTO_SUFFIXES, *archives.SUFFIXES)
+    libraries: ClassVar[tuple[str, ...]] = HEIC
 
     kind: Literal["folder"]
     parts: bool = False  # the folders above the classes are named train, validation (or valid, val) or test

@@ -12,7 +12,7 @@ from pydantic import Field
 from gristmill.errors import DataError, short_repr
 from gristmill.settings.base import Column, Columns, Files, SourceLocation
 from gristmill.sources import archives
-from gristmill.sources.images.folder import PHOTO_SUFFIXES
+from gristmill.sources.images.folder import HEIC, PHOTO_SUFFIXES
 from gristmill.sources.photo import Photo
 from gristmill.sources.rows import check_columns
 from gristmill.sources.set_names import part_of_cell
@@ -27,6 +27,7 @@ class Listing(Files):
     words: ClassVar[tuple[str, ...]] = ("",)
 
     suffixes: ClassVar[tuple[str, ...]] = (*PHOTO_SUFFIXES, *archives.SUFFIXES)  # of the files in `folder`
+    libraries: ClassVar[tuple[str, ...]] = HEIC
 
     kind: Literal["listing"]
     path: SourceLocation = Field(min_length=1)  # path of the list, or of the archive that contains list and photos

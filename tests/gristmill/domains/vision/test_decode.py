@@ -190,6 +190,36 @@ def test_real_photos_look_as_if_they_were_decoded_in_full() -> None:
         assert np.sqrt(np.mean((decode_photo(photo, Form(64, 64)) - full) ** 2)) < 4, path
 
 
+@pytest.fixture
+def heic() -> bytes:
+    """A photo in HEIC, 50 x 90 pixels, that is to be turned."""
+    pillow_heif = pytest.importorskip("pillow_heif", reason="the extra heic is not installed")
+    pillow_heif.register_heif_opener()
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    file = io.BytesIO()
+    Image.new("RGB", (90, 50), (200, 30, 40)).save(file, "HEIF", exif=exif.tobytes())
+    return file.getvalue()
+
+
+def test_heic_is_read_upright_with_its_extra(heic: bytes) -> None:
+    header = check_photo(heic, max_pixels=4_500)
+
+    assert (header.format, header.width, header.height) == ("HEIF", 50, 90)
+    pixels = decode_photo(heic, Form(18, 10))
+    assert pixels.shape == (18, 10, 3)
+    assert pixels.mean(axis=(0, 1)) == pytest.approx([200, 30, 40], abs=6)
+    with pytest.raises(DataError, match=r"more than ingest\.max_pixels"):
+        check_photo(heic, max_pixels=4_499)
+
+
+def test_heic_without_its_extra_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+
+    with pytest.raises(DataError, match=r"HEIC needs pillow-heif, .* pip install 'gristmill\[heic\]', or convert it"):
+        check_photo(b"\0\0\0\x18ftypheic", max_pixels=100)
+
+
 @pytest.mark.fault(26)
 @pytest.mark.parametrize(
     ("photo", "reason"),
@@ -200,7 +230,7 @@ def test_real_photos_look_as_if_they_were_decoded_in_full() -> None:
             "not a JPEG, PNG, WebP, TIFF, BMP or GIF that can be read: it begins with 'not a photo'",
         ),
         (encoded(noise(), "PPM"), "not a JPEG, PNG, WebP, TIFF, BMP or GIF that can be read: it begins with 'P6"),
-        (b"\0\0\0\x18ftypheic", "gristmill does not read HEIC. Convert it to JPEG or PNG"),
+        (b"\0\0\0\x18ftypheic", "a HEIC that is truncated or corrupt"),
         (b"\0\0\0\x1cftypavif", "gristmill does not read AVIF. Convert it to JPEG or PNG"),
         (encoded(noise(), "TIFF", tiffinfo={254: 1}), "a raw photo, from which only a preview can be read. Convert"),
         (encoded(noise(channels=1).convert("F"), "TIFF"), "32 bits or signed numbers a pixel, of unknown range"),

@@ -94,7 +94,9 @@ def test_an_explanation_needs_the_network_of_keras(keras_bundle: Path, files: tu
         LoadedBundle(other), None, {"ingest": Ingest()}, PredictOptions(explain=True), paths=files
     )
 
-    with pytest.raises(RequestError, match=r"--explain needs .* format keras\. Exported: saved_model, lite\. Add it to"):
+    with pytest.raises(
+        RequestError, match=r"--explain needs .* format keras\. Exported: saved_model, lite\. Add it to"
+    ):
         PREDICTION.predict(asked)
 
 
