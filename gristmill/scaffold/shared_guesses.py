@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gristmill.config.candidates import preset
 from gristmill.config.tables import AUTO
-from gristmill.domains.common.classification.labelled import list_counts
+from gristmill.domains.common.classification.labelled import list_counts, spelled_alike
 from gristmill.domains.common.folds import MIN_EXAMPLES_WITHOUT_FOLDS
 from gristmill.errors import count_of
 from gristmill.scaffold.data import Data
@@ -16,6 +16,7 @@ from gristmill.scaffold.proposal import Guess
 from gristmill.settings.base import Settings
 from gristmill.sources.set_names import PARTS
 
+CORRECT_SPELLING = "Correct them, for example in source.prepare"
 TEST_SHARE = 0.2  # of examples, if the data names no test set
 _MAX_CLASSES_LISTED = 4
 
@@ -54,17 +55,15 @@ def part_guesses(named: Collection[str | None]) -> list[Guess]:
     return [guess for guess in shares if guess.key not in named]
 
 
-def spelling_notes(target: str, classes: Iterable[str]) -> list[str]:
-    """Return a note if names of classes differ only in case or in spaces around them."""
-    spellings = defaultdict(list)
-    for name in classes:
-        spellings[name.strip().casefold()].append(repr(name))
-    alike = ["/".join(names) for names in spellings.values() if len(names) > 1]
+def spelling_notes(classes: Iterable[str], remedy: str, target: str = "") -> list[str]:
+    """Return a note if names of classes, in a column `target`, differ only in case or in spaces around them."""
+    alike = spelled_alike(classes)
     if not alike:
         return []
+    of_target = f" of {target!r}" if target else ""
     return [
-        f"Classes of {target!r} that differ only in case or spaces: {', '.join(alike[:_MAX_CLASSES_LISTED])}. Correct "
-        "them, for example in source.prepare; otherwise they are different classes."
+        f"Classes{of_target} that differ only in case or spaces: {', '.join(alike[:_MAX_CLASSES_LISTED])}. {remedy}; "
+        "otherwise they are different classes."
     ]
 
 

@@ -15,7 +15,7 @@ from gristmill.domains.tabular.settings import ANSWER_COLUMNS, Ingest, Preproces
 from gristmill.errors import count_of
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.proposal import NO_OPTIONS, ForecastOptions, Guess, Proposal, values_of
-from gristmill.scaffold.shared_guesses import auto_guesses, silenced, spelling_notes
+from gristmill.scaffold.shared_guesses import CORRECT_SPELLING, auto_guesses, silenced, spelling_notes
 from gristmill.scaffold.table import SampledColumn, SampledTable, read_table
 from gristmill.scaffold.tabular_roles import Roles, choose_roles, why_not_resolved
 from gristmill.scaffold.tabular_split import Split, group_column, order_notes, part_column, time_column
@@ -115,7 +115,7 @@ def _try_stages(table: SampledTable, settings: Ingest, split: list[Guess]) -> st
 
 def _target_notes(target: SampledColumn, classes: SampledColumn | None) -> list[str]:
     """Return notes on spellings of classes, and on rows without a target."""
-    notes = spelling_notes(target.name, _class_names(target) if classes else [])
+    notes = spelling_notes(_class_names(target) if classes else [], CORRECT_SPELLING, target.name)
     if target.empty:
         notes.append(f"Rows without {target.name!r} are left out: {target.empty:,} of {len(target.cells):,}.")
     return notes

@@ -13,6 +13,7 @@ from gristmill.scaffold.data import Data
 from gristmill.scaffold.file_format import encoding_guesses, encoding_of
 from gristmill.scaffold.proposal import NO_OPTIONS, ForecastOptions, Guess, Proposal, values_of
 from gristmill.scaffold.shared_guesses import (
+    CORRECT_SPELLING,
     TEST_SHARE,
     auto_guesses,
     folder_guesses,
@@ -88,7 +89,7 @@ def _guesses_of_table(table: SampledTable, target: str | None) -> tuple[list[Gue
     blank = int(cells.apply(lambda column: column.str.strip() == "").any(axis=1).sum())
     guesses += _missing_guesses(blank, len(cells))
     others = [name for name in table.columns if name not in {guess.value for guess in guesses}]
-    notes = spelling_notes(label.name, cells[label.name].unique())
+    notes = spelling_notes(cells[label.name].unique(), CORRECT_SPELLING, label.name)
     if others:
         notes.append(f"Not used: {', '.join(map(repr, others))}; name one in `ingest.metadata` to slice scores by it.")
     return guesses, notes

@@ -25,6 +25,7 @@ from gristmill.scaffold.shared_guesses import (
     list_classes,
     part_guesses,
     silenced,
+    spelling_notes,
     why_no_classes,
 )
 from gristmill.scaffold.table import SampledColumn, read_table
@@ -62,7 +63,7 @@ def propose(data: Data, target: str | None = None, options: ForecastOptions = NO
     # Choose the settings. Only the user knows whether images may be mirrored; candidates set the rest of `augment`.
     ingest: list[Guess] = []
     augment: list[Guess] = []
-    notes = [*filter(None, [warning])]
+    notes = [*filter(None, [warning]), *spelling_notes(classes, "Move the photos into one folder")]
     if len(broken) / total > Ingest().corrupt:
         share = math.ceil(len(broken) / total * 100) / 100
         ingest.append(Guess("corrupt", share, "a run leaves out the unreadable photos"))

@@ -44,6 +44,15 @@ def test_folders_name_the_classes(tmp_path: Path) -> None:
     assert "train" not in draft.values()  # candidates have settings of their own
 
 
+def test_two_spellings_of_a_class_are_told(tmp_path: Path) -> None:
+    write_photos(tmp_path / "pets", "cat", "Cat", "dog")
+
+    assert proposed(tmp_path / "pets", tmp_path).notes == [
+        "Classes that differ only in case or spaces: 'Cat'/'cat'. Move the photos into one folder; otherwise they are "
+        "different classes."
+    ]
+
+
 @pytest.mark.parametrize(("count", "side"), [(2, 280), (3, 224), (5, 128)])
 def test_many_photos_are_smaller(count: int, side: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vision, "_MAX_SIDES", ((4, 288), (8, 224), (math.inf, 128)))  # photos of both classes, pixels

@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -116,6 +117,14 @@ class UsableClasses:
         return {"rare_classes": self.rare, "warning": self.warning} if self.rare else {}
 
 
+def spelled_alike(classes: Iterable[str]) -> list[str]:
+    """Return the spellings of each name that differ only in case or in spaces around them: `'cat'/'Cat'`."""
+    spellings = defaultdict(list)
+    for name in classes:
+        spellings[name.strip().casefold()].append(repr(name))
+    return ["/".join(names) for names in spellings.values() if len(names) > 1]
+
+
 def select_classes(
     index: pd.DataFrame,
     classes: Sequence[str],
@@ -138,6 +147,12 @@ def select_classes(
         raise DataError(
             f"all {len(index)} {example}s are of one class{of_target}, {classes[0]!r}: a classifier needs at least "
             f"two. Add {example}s of another class."
+        )
+    if alike := spelled_alike(classes):
+        logger.warning(
+            "classes%s that differ only in case or spaces: %s. If they are one class, give them one name.",
+            of_target,
+            ", ".join(alike),
         )
     # 1. Find the rare classes.
     rare = {name: count for name, count in count_by_class(index, classes).items() if count < settings.min_examples}

@@ -42,6 +42,15 @@ def test_rare_classes_are_kept_and_named_in_one_warning(caplog: pytest.LogCaptur
     assert (common.rare, common.warning, common.rarity()) == ([], "", {})
 
 
+def test_classes_that_are_spelled_alike_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    select_classes(INDEX, ["cat", "dog", " Cat", "DOG", "cow"], Ingest(min_examples=1), "photo")
+
+    assert [record.getMessage() for record in caplog.records] == [
+        "classes that differ only in case or spaces: 'cat'/' Cat', 'dog'/'DOG'. If they are one class, give them one "
+        "name."
+    ]
+
+
 def test_rare_classes_are_dropped_and_the_others_numbered_anew(caplog: pytest.LogCaptureFixture) -> None:
     used = select_classes(INDEX, [*"abcde"], Ingest(min_examples=3, rare_classes="drop"), "photo")
 
