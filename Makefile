@@ -54,7 +54,7 @@ slow-processes:
 
 # The parts differ in length, and each leaves a core idle now and then: in one pool, another part uses it. Long parts start first.
 ci: .venv/installed-dev
-	$(MAKE) --no-print-directory --jobs=5 slow-units slow-flows slow-processes slow-docs slow-commands test-rest test-domains lint
+	$(MAKE) --no-print-directory --jobs=6 slow-docs slow-processes slow-units slow-flows slow-commands test-rest test-domains lint
 
 faults: .venv/installed-dev
 	GRISTMILL_FAULTS=full $(BIN)/pytest -m fault --scoreboard -o faulthandler_timeout=0 tests
