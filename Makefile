@@ -29,22 +29,22 @@ test: .venv/installed-dev
 	$(MAKE) --no-print-directory --jobs=2 test-domains test-rest
 
 test-domains:
-	$(BIN)/pytest -m "not slow" $(DOMAINS)
+	$(NICE) $(BIN)/pytest -m "not slow" $(DOMAINS)
 
 test-rest:
-	$(BIN)/pytest -m "not slow" tests $(DOCTESTS) $(DOMAINS:%=--ignore=%)
+	$(NICE) $(BIN)/pytest -m "not slow" tests $(DOCTESTS) $(DOMAINS:%=--ignore=%)
 
 test-slow: .venv/installed-dev
 	$(MAKE) --no-print-directory --jobs=5 slow-processes slow-docs slow-flows slow-units slow-commands
 
 slow-units:
-	$(BIN)/pytest -m slow tests/gristmill
+	$(NICE) $(BIN)/pytest -m slow tests/gristmill
 
 slow-flows:
-	$(BIN)/pytest -m slow tests/flows
+	$(NICE) $(BIN)/pytest -m slow tests/flows
 
 slow-commands:
-	$(BIN)/pytest -m slow tests --ignore=tests/gristmill --ignore=tests/flows --ignore=tests/test_docs.py $(PROCESSES:%=--ignore=%)
+	$(NICE) $(BIN)/pytest -m slow tests --ignore=tests/gristmill --ignore=tests/flows --ignore=tests/test_docs.py $(PROCESSES:%=--ignore=%)
 
 slow-docs:
 	$(BIN)/pytest -m slow tests/test_docs.py
@@ -52,9 +52,9 @@ slow-docs:
 slow-processes:
 	$(BIN)/pytest -m slow $(PROCESSES)
 
-# The parts differ in length, and each leaves a core idle now and then: in one pool, another part uses it. Long parts start first.
+# Each part leaves a core idle now and then, which another one uses. Those that wait for other processes come first.
 ci: .venv/installed-dev
-	$(MAKE) --no-print-directory --jobs=6 slow-docs slow-processes slow-units slow-flows slow-commands test-rest test-domains lint
+	$(MAKE) --no-print-directory --jobs=8 NICE="nice -n 5" slow-processes slow-docs slow-units slow-flows slow-commands test-rest test-domains lint
 
 faults: .venv/installed-dev
 	GRISTMILL_FAULTS=full $(BIN)/pytest -m fault --scoreboard -o faulthandler_timeout=0 tests

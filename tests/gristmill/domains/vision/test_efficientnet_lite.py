@@ -98,6 +98,15 @@ def test_maps_are_equal_with_and_without_batch_normalisation(network: keras.Mode
     assert np.asarray(stem((image - 127) / 128)) == pytest.approx(expected, abs=1e-4)
 
 
+def test_it_is_found_in_a_network_that_contains_it(network: keras.Model) -> None:
+    image = keras.Input((32, 32, 3))
+    inner = keras.Model(image, keras.layers.GlobalAveragePooling2D()(network(image)))
+    whole = keras.Sequential([keras.Input((32, 32, 3)), inner, keras.layers.Dense(2)])
+
+    assert efficientnet_lite.is_part_of(whole)
+    assert not efficientnet_lite.is_part_of(keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]))
+
+
 def test_weights_of_another_hash_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(efficientnet_lite, "_SHA256", "0" * 64)
 
