@@ -46,6 +46,7 @@ class LoadedBundle:
         import_required_ops(self.path)
         return open_saved_model(self.path / FORMATS["saved_model"].path)
 
+    @cached_property
     def network(self) -> "keras.Model":
         """Return the network of Keras, whose layers can be called one by one.
 

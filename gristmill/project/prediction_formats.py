@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gristmill.errors import RequestError
+from gristmill.monitoring.prediction_columns import position_of_reasons
 from gristmill.util.files import write_atomically
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def encode(frame: "pd.DataFrame", form: Format) -> bytes:
 
 
 def save_pictures(frame: "pd.DataFrame", folder: Path) -> "pd.DataFrame":
-    """Write pictures that are data URIs into a folder, `1.jpg` for the first row; return the rows with their paths."""
+    """Write pictures that explain predictions into a folder, `1.jpg` for the first row; return the rows with paths."""
 
     def save(number: int, cell: Any) -> Any:
         if not isinstance(cell, str) or not cell.startswith(_JPEG):
@@ -60,8 +61,10 @@ def save_pictures(frame: "pd.DataFrame", folder: Path) -> "pd.DataFrame":
         write_atomically(path, b64decode(cell.removeprefix(_JPEG)))
         return str(path)
 
+    if (first := position_of_reasons(frame)) is None:
+        return frame
     saved = frame.copy()
-    for name in frame.select_dtypes(["object", "string"]):
+    for name in frame.columns[first:]:
         saved[name] = [save(number, cell) for number, cell in enumerate(frame[name], start=1)]
     return saved
 

@@ -150,8 +150,8 @@ class Models:
             version: number of a version to use instead of the champion.
             text: one text to classify, instead of a place.
             options: for time series `steps`, the number of values to forecast, and `history`, the number of values to
-                pass to a model that accepts any number; for tables `explain`, whether to add the contribution of each
-                column to each prediction.
+                pass to a model that accepts any number; for tables and photos `explain`, whether to add what each
+                column contributes to a prediction, or where in a photo most speaks for it.
         """
         if place and text is not None:
             raise RequestError("--text: cannot be combined with --input. Use one of them.")

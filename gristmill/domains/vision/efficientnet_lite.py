@@ -45,7 +45,7 @@ _NORMS = {
 }  # batch normalisation after each convolution
 _EPSILON = 1e-3  # of batch normalisation
 
-Convolve = Callable[..., Any]
+_Convolve = Callable[..., Any]
 
 
 def build(*, pretrained: bool = True) -> keras.Model:
@@ -87,7 +87,7 @@ def is_part_of(network: keras.Model) -> bool:
     return any(layer.name == NAME or is_part_of(layer) for layer in nested)
 
 
-def _block(maps: Any, convolve: Convolve, name: str, side: int, stride: int, expansion: int, filters: int) -> Any:
+def _block(maps: Any, convolve: _Convolve, name: str, side: int, stride: int, expansion: int, filters: int) -> Any:
     """Return the maps of one block: expanded, filtered one by one, projected; with a shortcut if it keeps the shape."""
     inner, channels = maps, maps.shape[-1]
     if expansion > 1:

@@ -61,7 +61,7 @@ class PhotoPrediction(Prediction):
             names = index["id"].tolist()
             photos = decode_ingested(request.ingested, index, layout)
         explain = request.options.explain
-        classified, maps = classify(bundle, photos, bundle.network() if explain else None)
+        classified, maps = classify(bundle, photos, bundle.network if explain else None)
 
         # 2. Report those that cannot.
         if skipped:

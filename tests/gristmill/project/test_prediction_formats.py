@@ -55,7 +55,9 @@ def test_a_column_of_texts_and_numbers_is_not_written_as_parquet() -> None:
 
 def test_pictures_become_files_and_other_cells_stay(tmp_path: Path) -> None:
     uri = "data:image/jpeg;base64," + b64encode(b"\xff\xd8 a picture").decode()
-    rows = pd.DataFrame({"file": ["a.jpg", "b.jpg"], "probability": [0.5, None], "class_map": [None, uri]})
+    rows = pd.DataFrame(
+        {"logo": [uri, uri], "predicted": ["a", "b"], "because": [None, "left"], "class_map": [None, uri]}
+    )
 
     saved = save_pictures(rows, tmp_path / "explained")
 
@@ -68,4 +70,7 @@ def test_pictures_become_files_and_other_cells_stay(tmp_path: Path) -> None:
 
 def test_without_pictures_there_is_no_folder(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(save_pictures(FRAME, tmp_path / "explained"), FRAME)
+    explained = FRAME.assign(because=["rooms +1", "rooms -1"], rooms_contributes=[1.0, -1.0])
+
+    pd.testing.assert_frame_equal(save_pictures(explained, tmp_path / "explained"), explained)
     assert not (tmp_path / "explained").exists()

@@ -1,6 +1,5 @@
 """Sections of a report on a classifier: scores, confusion matrix, calibration, slices, and examples of each."""
 
-from base64 import b64encode
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from gristmill.domains.common.classification import examples
 from gristmill.domains.common.classification.decision import MOST_PROBABLE, Decision
 from gristmill.domains.common.classification.labelled import PARTS, LabelledDataset
 from gristmill.domains.common.classification.predictions import misclassified, read_predictions
+from gristmill.domains.common.classification.report_tiles import note_on_maps, table_of_examples
 from gristmill.domains.common.classification.scores import BINS, ThresholdCurves, threshold_curves
 from gristmill.errors import count_of
 from gristmill.reports import scores
@@ -232,8 +232,8 @@ def error_sections(evaluation: Evaluation) -> Iterator[Section]:
     """Yield the most confident errors."""
     rows = evaluation.examples(examples.ERRORS)
     if len(rows):
-        note = "Misclassified examples of the test set with the highest predicted probability." + _note_on_maps(rows)
-        table = _table_of_examples("", rows, ["label", "predicted", "probability"])
+        note = "Misclassified examples of the test set with the highest predicted probability." + note_on_maps(rows)
+        table = table_of_examples("", rows, ["label", "predicted", "probability"])
         yield Section("Most confident errors", note, tables=[table])
 
 
@@ -247,18 +247,11 @@ def wrong_label_sections(evaluation: Evaluation) -> Iterator[Section]:
         "Examples that the model was not trained on, where it is confident that another class is right (confident "
         "learning, Northcutt et al. 2021). It can be wrong: check each label before you change it. "
         f"All {len(pd.read_csv(file, usecols=['part'])):,} are in "
-        f"{Path(*file.parts[-4:]).as_posix()} in the store." + _note_on_maps(rows)  # STAGE/KEY[:2]/KEY/FILE
+        f"{Path(*file.parts[-4:]).as_posix()} in the store." + note_on_maps(rows)  # STAGE/KEY[:2]/KEY/FILE
     )
     rows = rows.rename(columns={"predicted": "likely"}).assign(part=rows["part"].map(PART_NAMES))
-    table = _table_of_examples("", rows, ["label", "likely", "probability", "part"])
+    table = table_of_examples("", rows, ["label", "likely", "probability", "part"])
     yield Section("Likely wrong labels", note, tables=[table])
-
-
-def _note_on_maps(rows: pd.DataFrame) -> str:
-    """Return what the second pictures show, if there are any."""
-    if "class_map" not in rows or rows["class_map"].isna().all():
-        return ""
-    return " Red places of the second picture speak for the predicted class (Grad-CAM, Selvaraju et al. 2017)."
 
 
 def cell_tables(evaluation: Evaluation) -> dict[str, Table]:
@@ -273,47 +266,13 @@ def cell_tables(evaluation: Evaluation) -> dict[str, Table]:
         else:
             title = f"{label} taken for {predicted}: {count}"
         anchor = cell_anchor(row, column)
-        tables[anchor] = _table_of_examples(title, rows, ["probability"], folded=True, anchor=anchor)
+        tables[anchor] = table_of_examples(title, rows, ["probability"], folded=True, anchor=anchor)
     return tables
 
 
 def cell_anchor(true: int, predicted: int) -> str:
     """Return the name of a cell in the address of its page, given the positions of the classes."""
     return f"true-{true}-predicted-{predicted}"
-
-
-def _table_of_examples(title: str, rows: pd.DataFrame, columns: Sequence[str], **more: Any) -> Table:
-    """Return examples as pictures or texts, with some columns as captions."""
-    captions = [rows[name].map("{:.2%}".format if name == "probability" else str).tolist() for name in columns]
-    ids, is_text = rows["id"].tolist(), "text" in rows
-    shown = rows["text"] if is_text else [_image_elements(*row) for row in zip(_pictures(rows), ids, strict=True)]
-    headings = ["", *columns, ""]
-    return Table.of_columns(title, headings, [shown, *captions, ids], words=is_text, tiles=True, **more)
-
-
-def _pictures(rows: pd.DataFrame) -> Iterator[list[bytes]]:
-    """Yield the image of each example, and its class activation map if it has one."""
-    columns = [name for name in ("picture", "class_map") if name in rows]
-    for row in rows[columns].itertuples(index=False):
-        yield [picture for picture in row if picture is not None]
-
-
-def _image_elements(pictures: Sequence[bytes], alt: str) -> str:
-    from markupsafe import Markup  # with Jinja, late
-
-    alts = (alt, f"{alt}: what speaks for the predicted class")
-    return Markup("").join(map(_image_element, pictures, alts))
-
-
-def _image_element(picture: bytes, alt: str) -> str:
-    """Return a small image file as an element; PNGs, which are tiny, are enlarged without blur."""
-    from markupsafe import Markup  # with Jinja, late
-
-    if picture.startswith(b"\x89PNG"):
-        tag = Markup('<img alt="{}" class="pixels" src="data:image/png;base64,{}">')
-    else:
-        tag = Markup('<img alt="{}" src="data:image/jpeg;base64,{}">')
-    return tag.format(alt, b64encode(picture).decode())
 
 
 def counts_table(data: LabelledDataset) -> Table:

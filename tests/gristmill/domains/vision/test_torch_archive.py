@@ -32,6 +32,13 @@ class Tensor:
         return (sys.modules["torch._utils"]._rebuild_tensor_v2, self.described)
 
 
+class TensorPickler(pickle.Pickler):
+    """Refers to storages, whose numbers follow the pickles."""
+
+    def persistent_id(self, each: Any) -> tuple[Any, ...] | None:
+        return tuple(each) if isinstance(each, Storage) else None
+
+
 @pytest.fixture
 def kinds(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """Return a module of the names that an archive has from PyTorch, which is not installed."""
@@ -43,7 +50,7 @@ def kinds(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
         raise AssertionError("nothing of an archive is called")
 
     _rebuild_tensor_v2.__module__, _rebuild_tensor_v2.__qualname__ = "torch._utils", "_rebuild_tensor_v2"
-    utils._rebuild_tensor_v2 = _rebuild_tensor_v2  # type: ignore[attr-defined]
+    vars(utils)["_rebuild_tensor_v2"] = _rebuild_tensor_v2
     monkeypatch.setitem(sys.modules, "torch", torch)
     monkeypatch.setitem(sys.modules, "torch._utils", utils)
     return torch
@@ -54,9 +61,7 @@ def archive(tensors: object, numbers: dict[str, npt.NDArray[Any]], magic: int = 
     file = io.BytesIO()
     for described in (magic, version, {"little_endian": True}):
         pickle.dump(described, file, protocol=2)
-    pickler = pickle.Pickler(file, protocol=2)
-    pickler.persistent_id = lambda each: tuple(each) if isinstance(each, Storage) else None  # type: ignore[method-assign]
-    pickler.dump(tensors)
+    TensorPickler(file, protocol=2).dump(tensors)
     pickle.dump(list(numbers), file, protocol=2)
     for values in numbers.values():
         file.write(len(values).to_bytes(8, "little") + values.tobytes())
